@@ -1,0 +1,421 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION Long polling: the server holds a request until it has news, here of a payment
+//JAVA 25+
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//DEPS io.undertow:undertow-core:2.3.27.Final
+//DEPS tools.jackson.core:jackson-databind:3.1.7
+//SOURCES ../shared/*.java
+//FILES 02_long_polling.java
+//FILES 02_long_polling.html
+
+// %% [markdown]
+// # 02 - Long polling
+//
+// A shop's page waits to hear whether a payment went through. With the
+// short polling of lesson 01 it asks again and again, is mostly told
+// nothing, and still learns late: at an interval of 20 seconds, an
+// update that comes 1 second after a poll waits 19 seconds for the next.
+//
+// Long polling turns the wait around. The page asks once, and the
+// **server holds the request until there is something to say**. Then the
+// page asks again.
+//
+// ```mermaid
+// sequenceDiagram
+//   participant B as Browser
+//   participant S as Server
+//   participant K as Bank
+//   B->>+S: GET /payments/1?after=0
+//   S-->>-B: 200, version 1
+//   B->>+S: GET /payments/1?after=1
+//   Note over B,S: held: nothing to say yet
+//   K->>S: PUT /payments/1/status
+//   S-->>-B: 200, version 2
+// ```
+//
+// The demo runs a short and a long poller on the same payment. Press
+// *Pay*, wait a little, let the bank answer, and compare what each of
+// the two sent, and how late it was.
+
+// %%
+import io.undertow.server.*;
+import io.undertow.util.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.regex.Pattern;
+import org.xnio.XnioExecutor;
+import shared.*;
+
+// %% [markdown]
+// ## The cursor is a version
+//
+// The client must say what it already knows, or the server cannot tell
+// news from old. To compare the data itself is not enough: a value that
+// goes from A to B and back to A between two polls looks unchanged. So
+// the server numbers each state, and the client sends the number back.
+
+// %%
+record Snapshot(String id, String status, long version) {
+    boolean settled() {
+        return !status.equals("pending");
+    }
+}
+
+// %% [markdown]
+// ## A waiter is an object, not a thread
+//
+// A held request costs a few kilobytes: this object, the exchange and
+// its socket. Undertow lets a handler return without an answer, and the
+// exchange lives on. Were each waiter a blocked worker thread, a small
+// pool would be used up at once and the server would stand still.
+//
+// An exchange belongs to one I/O thread, so every answer is given there.
+
+// %%
+class Waiter {
+    final HttpServerExchange exchange;
+    final long after;
+    XnioExecutor.Key deadline;
+
+    Waiter(HttpServerExchange exchange, long after) {
+        this.exchange = exchange;
+        this.after = after;
+    }
+
+    void answer(Snapshot now) {
+        if (now.version() > after) Http.json(exchange, 200, now);
+        else Http.empty(exchange, 204);
+    }
+
+    void refuse(String why) {
+        Http.problem(exchange, new Problem(503, why).with("Retry-After", 1));
+    }
+}
+
+// %% [markdown]
+// ## Check and park in one step
+//
+// A server that checks for news first and parks the request afterwards
+// loses the update that lands in between: the waiter was not there yet,
+// so nobody wakes it. We do both under one lock. An update either comes
+// before the check and is seen, or it finds the waiter parked.
+//
+// News, the deadline and a client that leaves can meet. Whoever takes
+// the waiter out of the set deals with it, and only one can.
+
+// %%
+class Payment {
+    private final Set<Waiter> waiters = new HashSet<>();
+    private Snapshot now;
+
+    Payment(String id) {
+        now = new Snapshot(id, "pending", 1);
+    }
+
+    synchronized Snapshot now() {
+        return now;
+    }
+
+    synchronized boolean park(Waiter waiter) {
+        boolean news = now.version() > waiter.after || now.settled();
+        return !news && waiters.add(waiter);
+    }
+
+    synchronized boolean remove(Waiter waiter) {
+        return waiters.remove(waiter);
+    }
+
+    synchronized List<Waiter> removeAll() {
+        List<Waiter> all = List.copyOf(waiters);
+        waiters.clear();
+        return all;
+    }
+
+    synchronized List<Waiter> settle(String status) {
+        if (now.settled()) throw new Problem(409, "The payment is settled already.");
+        now = new Snapshot(now.id(), status, now.version() + 1);
+        return removeAll();
+    }
+}
+
+// %% [markdown]
+// ## Holding, and letting go
+//
+// A waiter leaves with news, at its deadline, because its client closed
+// the connection, or because the server stops. The deadline is no error:
+// 204 says "nothing new, ask again". Not 408, which blames the client for
+// a slow request, and not 504, which is a gateway's word. 25 seconds stay
+// below the 30 to 60 after which many proxies give up on an answer.
+//
+// A held request reads nothing, so it would not notice that its client
+// left; `onGone` listens for that. And since strangers can use waiters
+// up, there is a cap.
+
+// %%
+class Waiting {
+    static final int MAX = Serve.environment("MAX_WAITERS", 20_000, 0, 1_000_000);
+    final AtomicInteger count = new AtomicInteger();
+
+    void hold(Payment payment, Waiter waiter, int seconds) {
+        if (seconds == 0 || !payment.park(waiter)) {
+            waiter.answer(payment.now());
+            return;
+        }
+        if (count.incrementAndGet() > MAX) {
+            leave(payment, waiter, () -> waiter.refuse("Too many requests are held."));
+            return;
+        }
+        waiter.deadline = waiter.exchange.getIoThread().executeAfter(
+                () -> leave(payment, waiter, () -> waiter.answer(payment.now())),
+                seconds, TimeUnit.SECONDS);
+        Http.onGone(waiter.exchange, () -> leave(payment, waiter, () -> {}));
+    }
+
+    void leave(Payment payment, Waiter waiter, Runnable answer) {
+        if (payment.remove(waiter)) end(waiter, answer);
+    }
+
+    void end(Waiter waiter, Runnable answer) {
+        count.decrementAndGet();
+        if (waiter.deadline != null) waiter.deadline.remove();
+        answer.run();
+    }
+}
+
+// %% [markdown]
+// ## How long the client wants to wait
+//
+// `Prefer: wait=10` lets the client choose
+// ([RFC 7240, section 4.3](https://www.rfc-editor.org/rfc/rfc7240#section-4.3)).
+// It is a preference, not an order: we cap it at a minute and ignore what
+// we cannot read. `wait=0` asks for an answer at once, which makes this
+// same endpoint a short poller's.
+
+// %%
+class Prefer {
+    static final Pattern WAIT =
+            Pattern.compile("(?i)(?:^|,)\\s*wait\\s*=\\s*\"?(\\d+)\"?\\s*(?=[,;]|$)");
+
+    static int wait(HttpServerExchange exchange) {
+        var lines = exchange.getRequestHeaders().get("Prefer");
+        var found = WAIT.matcher(lines == null ? "" : String.join(",", lines));
+        if (!found.find()) return 25;
+        String seconds = found.group(1);
+        return seconds.length() > 4 ? 60 : Math.min(60, Integer.parseInt(seconds));
+    }
+}
+
+// %% [markdown]
+// ## The server's side, put together
+//
+// A new payment is pending. The bank settles it once; a second word from
+// it is a conflict. To wake the waiters we loop over them and hand each
+// answer to the I/O thread of its exchange. No handler ever blocks.
+
+// %%
+class Desk {
+    final Map<String, Payment> payments = new ConcurrentHashMap<>();
+    final Waiting waiting = new Waiting();
+    private final AtomicInteger lastId = new AtomicInteger();
+
+    void pay(HttpServerExchange exchange, byte[] body) {
+        Http.integer(Http.object(body), "amount", 1, 99_999_999);
+        String id = "" + lastId.incrementAndGet();
+        Payment payment = new Payment(id);
+        payments.put(id, payment);
+        exchange.getResponseHeaders().put(Headers.LOCATION, "/payments/" + id);
+        Http.json(exchange, 201, payment.now());
+    }
+
+    void follow(HttpServerExchange exchange) {
+        Payment payment = payment(exchange);
+        long after = Http.queryInteger(exchange, "after", 0, 0, 1L << 53);
+        Waiter waiter = new Waiter(exchange, after);
+        exchange.dispatch(SameThreadExecutor.INSTANCE,
+                () -> waiting.hold(payment, waiter, Prefer.wait(exchange)));
+    }
+
+    void settle(HttpServerExchange exchange, byte[] body) {
+        String status = Http.text(Http.object(body), "status");
+        if (!Set.of("succeeded", "failed").contains(status)) {
+            throw new Problem(400, "'status' must be succeeded or failed.");
+        }
+        Payment payment = payment(exchange);
+        wake(payment.settle(status), waiter -> waiter.answer(payment.now()));
+        Http.json(exchange, 200, payment.now());
+    }
+
+    void wake(List<Waiter> waiters, Consumer<Waiter> answer) {
+        for (Waiter each : waiters) {
+            each.exchange.getIoThread().execute(
+                    () -> waiting.end(each, () -> answer.accept(each)));
+        }
+    }
+
+    void stop() {
+        for (Payment each : payments.values()) {
+            wake(each.removeAll(), waiter -> waiter.refuse("The server stops."));
+        }
+    }
+
+    Payment payment(HttpServerExchange exchange) {
+        return payments.get(Http.path(exchange, "id"));
+    }
+}
+
+// %% [markdown]
+// ## The browser's side
+//
+// The client asks again at once after news and after a deadline. It
+// pauses only after an error, longer each time, or as long as
+// `Retry-After` says. It stops when the payment is settled, when `signal`
+// is aborted (the user leaves), and on an answer that will not get
+// better, such as 404.
+//
+// `fetch` resolves when the head of the answer is there; the body may
+// still be on its way. `response.json()` waits for it and parses it.
+//
+// Chromium lets only one request at a time fetch a URL into its cache, so
+// two tabs with the same held URL would queue. `cache: "no-store"` keeps
+// the browser's cache out of it.
+
+// %%
+interface LongPoller {
+    // language=JavaScript
+    String SCRIPT = """
+            async function longPoll(id, { signal, show, count }) {
+              let version = 0;
+              for (let errors = 0; !signal.aborted;) {
+                let retryAfter = null;
+                try {
+                  const response = await fetch(`/payments/${id}?after=${version}`, {
+                    signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
+                    cache: "no-store",
+                  });
+                  count(response);
+                  if (response.status >= 400 && response.status < 500) return;
+                  retryAfter = response.headers.get("Retry-After");
+                  if (!response.ok) throw new Error(`status ${response.status}`);
+                  errors = 0;
+                  if (response.status === 204) continue; // the deadline: ask again
+                  const payment = await response.json();
+                  version = payment.version;
+                  show(payment);
+                  if (payment.status !== "pending") return; // the target condition
+                } catch (error) {
+                  if (signal.aborted) return;
+                  const backoff = Math.min(30, 2 ** errors++) * (0.5 + Math.random());
+                  await pause(1000 * (Number(retryAfter) || backoff), signal);
+                }
+              }
+            }
+            """;
+}
+
+// %% [markdown]
+// ## Break it
+//
+// The buttons and cards of the demo are in `02_long_polling.html`. Four of
+// them make the famous mistakes.
+//
+// **Lose an update.** The handler below checks for news, spends 300 ms
+// elsewhere, and only then waits. The bank answers in between. The naive
+// request sleeps until its deadline beside the news that it waits for.
+//
+// **Forget the cursor.** Without `after`, every answer is news. The held
+// request turns into a loop at full speed; the demo stops it after 20.
+//
+// **Leave while held.** A client goes away in the middle of its wait.
+// `GET /waiting` goes up by one and back, or dead waiters would pile up.
+//
+// **Use up six connections.** Over HTTP/1.1 a browser opens six
+// connections to one host, for all its tabs together. Six held polls
+// stall every other request to it. HTTP/2 shares one connection instead.
+
+// %%
+class Naive {
+    static void follow(HttpServerExchange exchange, Payment payment) {
+        boolean news = payment.now().version() > 1;
+        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
+            if (news) Http.json(exchange, 200, payment.now());
+            else exchange.getIoThread().executeAfter(
+                    () -> waitForTheNextUpdate(exchange), 300, TimeUnit.MILLISECONDS);
+        });
+    }
+
+    static void waitForTheNextUpdate(HttpServerExchange exchange) {
+        exchange.getIoThread().executeAfter(
+                () -> Http.empty(exchange, 204), 5, TimeUnit.SECONDS);
+    }
+}
+
+// %% [markdown]
+// ## Routes
+//
+// `no-store` keeps every cache out: an answer is true for one moment and
+// one client. `routes()` builds the server side; `main` only serves it.
+
+// %%
+class LongPolling {
+    static HttpHandler routes() {
+        Desk desk = new Desk();
+        Serve.onStop(desk::stop);
+        Routes routes = new Routes()
+                .page("02_long_polling", LongPoller.SCRIPT)
+                .known("id", desk.payments::containsKey)
+                .post("/payments", desk::pay)
+                .get("/payments/{id}", desk::follow)
+                .put("/payments/{id}/status", desk::settle)
+                .get("/waiting", exchange -> Http.json(exchange, 200,
+                        Map.of("waiting", desk.waiting.count.get())))
+                .get("/_/naive/{id}", exchange ->
+                        Naive.follow(exchange, desk.payment(exchange)));
+        return exchange -> {
+            exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-store");
+            routes.handleRequest(exchange);
+        };
+    }
+
+    void main() {
+        Serve.run("02 Long polling", 8002, routes());
+    }
+}
+
+// %% [markdown]
+// ## Try it
+//
+// 1. Open DevTools, tab *Network*, and press *Pay*. The long poll stays
+//    *pending*; the short polls come and go with status 204.
+// 2. Set the short poller to 20 s, press *Pay*, and let the bank answer a
+//    second later. Compare the two stalenesses.
+// 3. Press *Pay* and hold a request by hand; the wire shows it as another
+//    client. Put the payment's number in place of 1:
+//    `curl -i -H 'Prefer: wait=5' 'http://localhost:8002/payments/1?after=1'`
+//
+// ## What it costs, and when to choose it
+//
+// News needs one network transit when a request is waiting. News that
+// comes just after an answer left waits for that answer to arrive and for
+// the next request to come back: more than three transits at worst
+// ([RFC 6202, section 2.2](https://www.rfc-editor.org/rfc/rfc6202#section-2.2)).
+// And each message costs a whole request, head and all.
+//
+// | | short polling | long polling |
+// |---|---|---|
+// | empty answers | nearly all | one per deadline |
+// | staleness | up to the interval | one to three transits |
+// | open connections | none between polls | one per waiting client |
+// | server code | a plain GET | a set of waiters, a deadline |
+//
+// Long polling suits rare news that should arrive at once: a payment, a
+// finished job, a login approved on a phone. It needs little code and no
+// special infrastructure, only proxies that wait as long as we hold. For
+// a steady flow choose server-sent events, or WebSocket where the client
+// talks back. A bank tells a *server* by webhook (lesson 05); the page
+// still has to hear it from that server.
+//
+// In a kernel, evaluate the cells and type
+// `Serve.start(8002, LongPolling.routes()).port`: it shows 8002, and the
+// page is at that port.

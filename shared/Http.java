@@ -1,0 +1,189 @@
+package shared;
+
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.AttachmentKey;
+import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
+import io.undertow.util.PathTemplateMatch;
+import io.undertow.util.StatusCodes;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.xnio.IoUtils;
+import io.undertow.server.protocol.http.HttpServerConnection;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.MapperFeature;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/// Reads requests and writes answers: strict JSON in, JSON out.
+public final class Http {
+    /// Writes a record's members in the order in which they are declared.
+    public static final JsonMapper JSON = JsonMapper.builder()
+            .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
+            .build();
+
+    private static final AttachmentKey<Runnable[]> GONE =
+            AttachmentKey.create(Runnable[].class);
+
+    private Http() {}
+
+    /// Answers with a JSON body. `value` is anything that Jackson can write.
+    public static void json(HttpServerExchange exchange, int status, Object value) {
+        send(exchange, status, "application/json", JSON.writeValueAsString(value));
+    }
+
+    /// Answers without a body: 202, 204, 304.
+    public static void empty(HttpServerExchange exchange, int status) {
+        exchange.setStatusCode(status).endExchange();
+    }
+
+    static void send(HttpServerExchange exchange, int status, String type, String text) {
+        exchange.setStatusCode(status);
+        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, type);
+        exchange.getResponseSender().send(text, StandardCharsets.UTF_8);
+    }
+
+    /// Answers with problem details (RFC 9457).
+    public static void problem(HttpServerExchange exchange, Problem problem) {
+        if (exchange.isResponseStarted()) {
+            IoUtils.safeClose(exchange.getConnection());
+            return;
+        }
+        if (problem.header != null) {
+            exchange.getResponseHeaders().put(new HttpString(problem.header), problem.value);
+        }
+        String title = problem.status == 421 ? "Misdirected Request"
+                : StatusCodes.getReason(problem.status);
+        exchange.setReasonPhrase(title);
+        Map<String, Object> body = new LinkedHashMap<>();
+        body.put("status", problem.status);
+        body.put("title", title);
+        body.put("detail", problem.getMessage());
+        send(exchange, problem.status, "application/problem+json",
+                JSON.writeValueAsString(body));
+    }
+
+    /// Decodes bytes that must be well-formed UTF-8.
+    ///
+    /// @throws Problem 400 where they are not
+    public static String utf8(byte[] bytes) {
+        try {
+            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+        } catch (CharacterCodingException e) {
+            throw new Problem(400, "The body is not valid UTF-8.");
+        }
+    }
+
+    /// Parses a body that must be one JSON object. No body at all counts as `{}`.
+    ///
+    /// @throws Problem 400 where it is something else
+    public static ObjectNode object(byte[] body) {
+        String text = utf8(body);
+        try {
+            if (text.isEmpty()) return JSON.createObjectNode();
+            if (JSON.readTree(text) instanceof ObjectNode object) return object;
+        } catch (JacksonException e) {
+            throw new Problem(400, "The body is not valid JSON: " + e.getOriginalMessage());
+        }
+        throw new Problem(400, "The body must be a JSON object.");
+    }
+
+    /// A whole number within `min..max`. `1.0` is 1, as JSON has one number type.
+    ///
+    /// @throws Problem 400 where it is missing, of another type, fractional or out of range
+    public static long integer(ObjectNode object, String member, long min, long max) {
+        JsonNode node = object.path(member);
+        double value = node.isNumber() ? node.doubleValue() : Double.NaN;
+        if (value >= min && value <= max && value == Math.rint(value)) return (long) value;
+        throw new Problem(400, "'%s' must be a whole number from %d to %d."
+                .formatted(member, min, max));
+    }
+
+    /// A string. Unpaired surrogates are refused, as no UTF-8 can carry them.
+    ///
+    /// @throws Problem 400 where it is missing or of another type
+    public static String text(ObjectNode object, String member) {
+        JsonNode node = object.path(member);
+        if (node.isString() && StandardCharsets.UTF_8.newEncoder().canEncode(node.stringValue())) {
+            return node.stringValue();
+        }
+        throw new Problem(400, "'%s' must be a string.".formatted(member));
+    }
+
+    /// A query parameter, or null where it is absent.
+    ///
+    /// @throws Problem 400 where it is given more than once
+    public static String query(HttpServerExchange exchange, String name) {
+        var values = exchange.getQueryParameters().get(name);
+        if (values == null) return null;
+        if (values.size() > 1) {
+            throw new Problem(400, "'%s' is given more than once.".formatted(name));
+        }
+        return values.getFirst();
+    }
+
+    /// A query parameter that is a whole number within `min..max`, or `usual` where it is absent.
+    ///
+    /// @throws Problem 400 where it is something else, or given more than once
+    public static long queryInteger(HttpServerExchange exchange, String name, long usual,
+            long min, long max) {
+        String value = query(exchange, name);
+        if (value == null) return usual;
+        if (value.matches("\\d{1,18}") && Long.parseLong(value) >= min
+                && Long.parseLong(value) <= max) {
+            return Long.parseLong(value);
+        }
+        throw new Problem(400, "'%s' must be a whole number from %d to %d."
+                .formatted(name, min, max));
+    }
+
+    /// The part of the path that a template such as `/payments/{id}` names.
+    public static String path(HttpServerExchange exchange, String name) {
+        return exchange.getAttachment(PathTemplateMatch.ATTACHMENT_KEY).getParameters().get(name);
+    }
+
+    /// Runs `gone` once, on the connection's I/O thread, when the client closes its side or resets
+    /// while its answer is held. A parked exchange reads nothing, so it would not notice: we
+    /// listen for end of file, and give back any byte of a pipelined request.
+    public static void onGone(HttpServerExchange exchange, Runnable gone) {
+        var connection = (HttpServerConnection) exchange.getConnection();
+        Runnable[] slot = connection.getAttachment(GONE);
+        if (slot == null) {
+            Runnable[] created = new Runnable[1];
+            connection.putAttachment(GONE, created);
+            connection.addCloseListener(closed -> {
+                if (created[0] != null) created[0].run();
+            });
+            slot = created;
+        }
+        Runnable[] current = slot;
+        current[0] = gone;
+        exchange.addExchangeCompleteListener((done, next) -> {
+            current[0] = null;
+            next.proceed();
+        });
+        if (connection.getExtraBytes() != null) return;
+        var source = connection.getChannel().getSourceChannel();
+        source.setReadListener(channel -> {
+            var pooled = connection.getByteBufferPool().allocate();
+            try {
+                int read = channel.read(pooled.getBuffer());
+                if (read > 0) {
+                    channel.suspendReads();
+                    pooled.getBuffer().flip();
+                    connection.ungetRequestBytes(pooled);
+                    return;
+                }
+                if (read < 0) IoUtils.safeClose(connection);
+            } catch (java.io.IOException reset) {
+                IoUtils.safeClose(connection);
+            }
+            pooled.close();
+        });
+        source.resumeReads();
+    }
+}

@@ -1,0 +1,157 @@
+package shared;
+
+import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
+import io.undertow.util.Methods;
+import io.undertow.util.PathTemplateMatch;
+import io.undertow.util.PathTemplateMatcher;
+import java.io.ByteArrayOutputStream;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
+import org.xnio.IoUtils;
+
+/// A table of paths and methods. It settles the errors that are the same for every handler, in
+/// this order: 404 unknown path or id, 405, 413, 415; what a handler throws as [Problem] comes
+/// after. Handlers run on the connection's I/O thread and must not block.
+public final class Routes implements HttpHandler {
+    /// The largest request body, in bytes; longer ones get 413.
+    public static final int MAX_BODY = 64 * 1024;
+
+    /// How much of a body that is too large we still read, in bytes: a client that is busy sending
+    /// does not read its answer, and a closed connection would hide it.
+    private static final int MAX_DRAIN = 1024 * 1024;
+
+    private static final int BODY_SECONDS = 20;
+
+    /// A handler of a request with a body. The bytes are untouched, as a signature needs them.
+    public interface BodyHandler {
+        void handle(HttpServerExchange exchange, byte[] body) throws Exception;
+    }
+
+    private final PathTemplateMatcher<Map<HttpString, HttpHandler>> paths =
+            new PathTemplateMatcher<>();
+    private final Map<String, Predicate<String>> known = new LinkedHashMap<>();
+
+    /// Answers GET, and HEAD with the same headers.
+    public Routes get(String path, HttpHandler handler) {
+        return add(Methods.GET, path, handler).add(Methods.HEAD, path, handler);
+    }
+
+    public Routes post(String path, BodyHandler handler) {
+        return add(Methods.POST, path, exchange -> read(exchange, handler));
+    }
+
+    public Routes put(String path, BodyHandler handler) {
+        return add(Methods.PUT, path, exchange -> read(exchange, handler));
+    }
+
+    public Routes delete(String path, BodyHandler handler) {
+        return add(Methods.DELETE, path, exchange -> read(exchange, handler));
+    }
+
+    /// Answers 404 to every path whose `{parameter}` the predicate does not know.
+    public Routes known(String parameter, Predicate<String> predicate) {
+        known.put(parameter, predicate);
+        return this;
+    }
+
+    /// Serves the lesson's page at `/`: its source as a notebook, its demo, the wire view.
+    /// `name` is the lesson's file name without `.java`, `scripts` the browser side of its
+    /// technique as classic JavaScript.
+    public Routes page(String name, String... scripts) {
+        return new Page(name, scripts).mount(this);
+    }
+
+    private Routes add(HttpString method, String path, HttpHandler handler) {
+        var methods = paths.get(path);
+        if (methods == null) paths.add(path, methods = new LinkedHashMap<>());
+        methods.put(method, handler);
+        return this;
+    }
+
+    @Override
+    public void handleRequest(HttpServerExchange exchange) {
+        guard(exchange, () -> {
+            var match = paths.match(exchange.getRelativePath());
+            if (match == null || !match.getParameters().entrySet().stream().allMatch(
+                    each -> known.getOrDefault(each.getKey(), id -> true).test(each.getValue()))) {
+                throw new Problem(404, "Nothing is at " + exchange.getRequestPath() + ".");
+            }
+            exchange.putAttachment(PathTemplateMatch.ATTACHMENT_KEY, match);
+            var methods = match.getValue();
+            HttpHandler handler = methods.get(exchange.getRequestMethod());
+            if (handler != null) {
+                handler.handleRequest(exchange);
+                return;
+            }
+            String allow = methods.keySet().stream()
+                    .map(HttpString::toString).collect(Collectors.joining(", ")) + ", OPTIONS";
+            if (!exchange.getRequestMethod().equals(Methods.OPTIONS)) {
+                throw new Problem(405, exchange.getRequestMethod() + " is not one of " + allow
+                        + ".").with("Allow", allow);
+            }
+            exchange.getResponseHeaders().put(Headers.ALLOW, allow);
+            Http.empty(exchange, 204);
+        });
+    }
+
+    private interface Work {
+        void run() throws Exception;
+    }
+
+    private static void guard(HttpServerExchange exchange, Work work) {
+        try {
+            work.run();
+        } catch (Problem problem) {
+            Http.problem(exchange, problem);
+        } catch (Exception | Error fault) {
+            System.err.println("500 " + exchange.getRequestMethod() + " "
+                    + exchange.getRequestPath() + ": " + fault);
+            Http.problem(exchange, new Problem(500, "The server failed; its terminal says why."));
+        }
+    }
+
+    private static void read(HttpServerExchange exchange, BodyHandler handler) {
+        if (exchange.getRequestContentLength() > MAX_DRAIN) {
+            exchange.setPersistent(false);
+            throw tooLarge();
+        }
+        var body = new ByteArrayOutputStream();
+        long[] total = {0};
+        var deadline = exchange.getIoThread().executeAfter(
+                () -> IoUtils.safeClose(exchange.getConnection()), BODY_SECONDS, TimeUnit.SECONDS);
+        exchange.addExchangeCompleteListener((done, next) -> {
+            deadline.remove();
+            next.proceed();
+        });
+        exchange.getRequestReceiver().receivePartialBytes((same, bytes, last) -> {
+            if (exchange.isResponseStarted()) return;
+            total[0] += bytes.length;
+            if (total[0] <= MAX_BODY) body.writeBytes(bytes);
+            if (!last && total[0] <= MAX_DRAIN) return;
+            deadline.remove();
+            guard(exchange, () -> {
+                if (!last) exchange.setPersistent(false);
+                if (total[0] > MAX_BODY) throw tooLarge();
+                if (total[0] > 0) requireJson(exchange);
+                handler.handle(exchange, body.toByteArray());
+            });
+        }, (same, broken) -> IoUtils.safeClose(exchange.getConnection()));
+    }
+
+    private static Problem tooLarge() {
+        return new Problem(413, "The body is over " + MAX_BODY + " bytes.");
+    }
+
+    private static void requireJson(HttpServerExchange exchange) {
+        String type = exchange.getRequestHeaders().getFirst(Headers.CONTENT_TYPE);
+        if (type == null || !type.toLowerCase().matches("application/([^;]+\\+)?json *(;.*)?")) {
+            throw new Problem(415, "The body must be sent as application/json.");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+package shared;
+
+import io.undertow.UndertowOptions;
+import io.undertow.connector.ByteBufferPool;
+import io.undertow.server.DefaultByteBufferPool;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.server.handlers.GracefulShutdownHandler;
+import io.undertow.server.handlers.HttpContinueReadHandler;
+import io.undertow.server.protocol.http.HttpOpenListener;
+import io.undertow.util.HeaderMap;
+import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
+import io.undertow.util.Methods;
+import java.io.IOException;
+import java.net.BindException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Level;
+import java.util.logging.Logger;
+import java.util.stream.Stream;
+import org.xnio.ChannelListeners;
+import org.xnio.OptionMap;
+import org.xnio.Options;
+import org.xnio.StreamConnection;
+import org.xnio.Xnio;
+import org.xnio.XnioWorker;
+import org.xnio.channels.AcceptingChannel;
+
+/// Serves a lesson's handler on 127.0.0.1, refuses requests that a foreign page may have sent,
+/// and stops in order. Every connection passes the [Tap] of the wire view.
+public final class Serve {
+    private static final Set<HttpString> SAFE =
+            Set.of(Methods.GET, Methods.HEAD, Methods.OPTIONS);
+    private static final List<Runnable> STOPS = new CopyOnWriteArrayList<>();
+    private static final List<Logger> QUIET = Stream.of("io.undertow", "org.xnio", "org.jboss")
+            .map(Logger::getLogger).toList();
+    private static final XnioWorker WORKER;
+    private static final ByteBufferPool BUFFERS = new DefaultByteBufferPool(true, 16 * 1024);
+
+    static {
+        QUIET.forEach(logger -> logger.setLevel(Level.SEVERE));
+        try {
+            WORKER = Xnio.getInstance(Serve.class.getClassLoader()).createWorker(OptionMap.builder()
+                    .set(Options.WORKER_IO_THREADS, 2)
+                    .set(Options.WORKER_TASK_CORE_THREADS, 4)
+                    .set(Options.WORKER_TASK_MAX_THREADS, 4)
+                    .getMap());
+        } catch (IOException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    private final AcceptingChannel<? extends StreamConnection> server;
+    private final GracefulShutdownHandler running;
+
+    /// The port that is listened on.
+    public final int port;
+
+    private Serve(HttpHandler routes, int wanted) throws IOException {
+        Wire wire = new Wire();
+        running = new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
+        var http = new HttpOpenListener(BUFFERS, OptionMap.builder()
+                .set(UndertowOptions.BUFFER_PIPELINED_DATA, true)
+                .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
+                .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 20_000)
+                .getMap());
+        http.setRootHandler(new HttpContinueReadHandler(running));
+        server = WORKER.createStreamConnectionServer(
+                new InetSocketAddress(InetAddress.getByName("127.0.0.1"), wanted),
+                ChannelListeners.openListenerAdapter(connection -> Tap.open(connection, wire, http)),
+                OptionMap.builder()
+                        .set(Options.TCP_NODELAY, true)
+                        .set(Options.REUSE_ADDRESSES, true)
+                        .set(Options.BACKLOG, 10_000)
+                        .getMap());
+        port = server.getLocalAddress(InetSocketAddress.class).getPort();
+        server.resumeAccepts();
+    }
+
+    /// Serves `routes` until the process is told to stop: what a script's `main` calls. Prints
+    /// the ready line `title  http://localhost:PORT/`. The environment variable `PORT` overrides
+    /// `port`, 0 takes a free one. A port that cannot be had ends the process with exit code 2.
+    public static void run(String title, int port, HttpHandler routes) {
+        int wanted = environment("PORT", port, 0, 65535);
+        try {
+            Serve serve = start(wanted, routes);
+            Runtime.getRuntime().addShutdownHook(new Thread(serve::stop));
+            System.out.println(title + "  http://localhost:" + serve.port + "/");
+        } catch (BindException e) {
+            fail("Port " + wanted + " is taken: stop the program that holds it, or choose another"
+                    + " port, for example PORT=0 for a free one.");
+        } catch (IOException e) {
+            fail("Cannot listen on port " + wanted + ": " + e.getMessage() + ".");
+        }
+    }
+
+    /// Serves `routes` and returns at once: what a notebook kernel calls. Port 0 takes a free one.
+    ///
+    /// @throws BindException where the port is taken
+    public static Serve start(int port, HttpHandler routes) throws IOException {
+        return new Serve(routes, port);
+    }
+
+    /// A whole number from the environment, or `usual` where it is not set. Anything else ends
+    /// the process with one sentence and exit code 2.
+    public static int environment(String name, int usual, int min, int max) {
+        String value = System.getenv().getOrDefault(name, "" + usual);
+        if (!value.matches("\\d{1,9}") || Integer.parseInt(value) < min
+                || Integer.parseInt(value) > max) {
+            fail("%s must be a whole number from %d to %d, but it is '%s'."
+                    .formatted(name, min, max, value));
+        }
+        return Integer.parseInt(value);
+    }
+
+    /// Runs `action` when the server stops, before connections are cut: the place to tell clients.
+    public static void onStop(Runnable action) {
+        STOPS.add(action);
+    }
+
+    /// Prints one sentence on standard error and ends the process with exit code 2.
+    public static void fail(String sentence) {
+        System.err.println(sentence);
+        System.exit(2);
+    }
+
+    /// Takes no more connections, tells the clients, and waits for the answers under way, one
+    /// second at most.
+    public void stop() {
+        try {
+            server.close();
+            running.shutdown();
+            STOPS.forEach(Runnable::run);
+            running.awaitShutdown(1_000);
+        } catch (IOException | InterruptedException e) {
+            System.err.println("Stopped in disorder: " + e);
+        }
+    }
+
+    /// What stands before every handler: 421 and 403, and the headers of every answer.
+    private static void check(HttpServerExchange exchange, Wire wire, HttpHandler routes)
+            throws Exception {
+        HeaderMap answer = exchange.getResponseHeaders();
+        answer.put(new HttpString("X-Content-Type-Options"), "nosniff");
+        answer.put(new HttpString("Cross-Origin-Resource-Policy"), "same-origin");
+        int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class).getPort();
+        HeaderMap request = exchange.getRequestHeaders();
+        var hosts = request.get(Headers.HOST);
+        Set<String> own = Set.of("localhost:" + port, "127.0.0.1:" + port);
+        if (hosts == null || hosts.size() != 1 || !own.contains(hosts.getFirst())
+                || !own.contains(authority(exchange, hosts.getFirst()))) {
+            Http.problem(exchange, new Problem(421,
+                    "The Host header must be localhost:" + port + " or 127.0.0.1:" + port + "."));
+            return;
+        }
+        var origins = request.get(Headers.ORIGIN);
+        boolean acts = !SAFE.contains(exchange.getRequestMethod())
+                || request.contains(Headers.UPGRADE);
+        if (acts && origins != null && (origins.size() != 1
+                || !origins.getFirst().equals("http://" + hosts.getFirst()))) {
+            Http.problem(exchange, new Problem(403, "A page of another origin may not do this."));
+            return;
+        }
+        if (exchange.getRelativePath().equals("/_/page/wire")) wire.handler.handleRequest(exchange);
+        else routes.handleRequest(exchange);
+    }
+
+    /// The host of an absolute-form target (RFC 9112 section 3.2.2), which overrides Host.
+    private static String authority(HttpServerExchange exchange, String host) {
+        return exchange.isHostIncludedInRequestURI()
+                ? URI.create(exchange.getRequestURI()).getAuthority()
+                : host;
+    }
+}
