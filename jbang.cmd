@@ -1,11 +1,12 @@
 @echo off
-rem Runs the JBang on the PATH, and says how to get it where there is none.
+rem Runs the JBang on the PATH (never this file or a copy of it).
 setlocal
-for %%E in (cmd exe bat) do for /f "delims=" %%J in ('where jbang.%%E 2^>nul') do (
-    if /i not "%%~fJ"=="%~f0" (
-        endlocal
-        "%%~fJ" %*
-    )
+set "found="
+for /f "delims=" %%J in ('where jbang.cmd jbang.exe 2^>nul') do if not defined found (
+    findstr /l /c:"rem Runs the JBang on the PATH" "%%J" >nul || set "found=%%J"
 )
->&2 echo JBang is not on the PATH: install it, see https://www.jbang.dev/download
-exit /b 2
+if not defined found (
+    >&2 echo JBang is not on the PATH: to get it, see https://www.jbang.dev/download
+    exit /b 2
+)
+"%found%" %*

@@ -1,0 +1,118 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+
+/// A script of this repo, running as a learner runs it: its own process, started by `./jbang`, on
+/// a free port that its ready line tells.
+final class Server implements AutoCloseable {
+    private static final int START_SECONDS = 120;
+
+    final Process process;
+    final String ready;
+    final int port;
+    private final Path errors;
+    private final List<String> output = new ArrayList<>();
+
+    private Server(Process process, Path errors) throws Exception {
+        this.process = process;
+        this.errors = errors;
+        BufferedReader lines = process.inputReader();
+        try {
+            ready = CompletableFuture.supplyAsync(() -> lines.lines().findFirst().orElse(""))
+                    .get(START_SECONDS, TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            process.destroyForcibly();
+            throw new AssertionError("not ready after " + START_SECONDS + " s; standard error: "
+                    + errors());
+        }
+        if (!ready.matches(".*http://localhost:\\d+/")) {
+            process.waitFor(5, TimeUnit.SECONDS);
+            throw new AssertionError("no ready line but '" + ready + "'; standard error: "
+                    + errors());
+        }
+        port = Integer.parseInt(ready.replaceAll(".*:(\\d+)/", "$1"));
+        Thread.ofVirtual().start(() -> lines.lines().forEach(line -> {
+            synchronized (output) {
+                output.add(line);
+            }
+        }));
+    }
+
+    /// Starts `script`, a path below the repo such as `lessons/02_long_polling.java`, with `PORT=0`.
+    /// Arguments that start with `-` go to JBang, `NAME=value` to the environment.
+    static Server start(String script, String... settings) throws Exception {
+        Path errors = Files.createTempFile("errors", ".txt");
+        Process process = launch(script, errors, settings).start();
+        return new Server(process, errors);
+    }
+
+    /// The same, not started yet: for runs that are expected to fail.
+    static ProcessBuilder launch(String script, Path errors, String... settings) {
+        List<String> command = new ArrayList<>(List.of(root().resolve("jbang").toString()));
+        for (String setting : settings) if (setting.startsWith("-")) command.add(setting);
+        command.add(root().resolve(script).toString());
+        ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
+        Map<String, String> environment = builder.environment();
+        environment.put("PORT", "0");
+        environment.remove("MAX_WAITERS");
+        environment.remove("WEBHOOK_SECRET");
+        for (String setting : settings) {
+            if (setting.startsWith("-")) continue;
+            String[] pair = setting.split("=", 2);
+            environment.put(pair[0], pair[1]);
+        }
+        return builder;
+    }
+
+    /// The repo: the folder with the catalog, here or above.
+    static Path root() {
+        for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
+            if (Files.exists(at.resolve("jbang-catalog.json"))) return at;
+        }
+        throw new IllegalStateException("Run this from inside the repo: no jbang-catalog.json above "
+                + Path.of("").toAbsolutePath() + ".");
+    }
+
+    String url(String path) {
+        return "http://localhost:" + port + path;
+    }
+
+    /// What it has written to standard output after its ready line.
+    List<String> output() {
+        synchronized (output) {
+            return List.copyOf(output);
+        }
+    }
+
+    /// What it has written to standard error, JBang's own lines of a first build left out.
+    String errors() throws IOException {
+        return String.join("\n", Files.readAllLines(errors).stream()
+                .filter(line -> !line.startsWith("[jbang]")).toList());
+    }
+
+    /// Sends SIGTERM or SIGINT and waits.
+    ///
+    /// @return the exit code
+    int stop(String signal) throws Exception {
+        new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor();
+        if (!process.waitFor(10, TimeUnit.SECONDS)) {
+            process.destroyForcibly();
+            throw new AssertionError("still running 10 s after " + signal);
+        }
+        return process.exitValue();
+    }
+
+    @Override
+    public void close() throws Exception {
+        process.destroy();
+        if (!process.waitFor(5, TimeUnit.SECONDS)) process.destroyForcibly().waitFor();
+        Files.deleteIfExists(errors);
+    }
+}
