@@ -97,7 +97,7 @@ public final class Http {
     /// @throws Problem 400 where it is missing, of another type, fractional or out of range
     public static long integer(ObjectNode object, String member, long min, long max) {
         JsonNode node = object.path(member);
-        double value = node.isNumber() ? node.doubleValue() : Double.NaN;
+        double value = node.isNumber() ? node.numberValue().doubleValue() : Double.NaN;
         if (value >= min && value <= max && value == Math.rint(value)) return (long) value;
         throw new Problem(400, "'%s' must be a whole number from %d to %d."
                 .formatted(member, min, max));

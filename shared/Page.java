@@ -14,6 +14,8 @@ import io.undertow.util.HttpString;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.List;
@@ -104,8 +106,10 @@ final class Page {
         if (at >= 0 && at + 1 < LESSONS.size()) {
             command(list, "Next", "lessons/" + LESSONS.get(at + 1) + ".java");
         }
-        command(list, "Exercise", "exercises/" + name + ".java");
-        command(list, "Grade it", "grade " + name.substring(0, 2));
+        if (Files.exists(Path.of("exercises", name + ".java"))) {
+            command(list, "Exercise", "exercises/" + name + ".java");
+            command(list, "Grade it", "grade " + name.substring(0, 2));
+        }
         return list.toString();
     }
 
@@ -168,7 +172,7 @@ final class Page {
             {script}</script>
             </head>
             <body>
-            <nav aria-label="Commands"><strong>On the Wire</strong>
+            <nav aria-label="Commands"><strong>{title}</strong>
             <ul>
             {commands}</ul>
             </nav>

@@ -16,7 +16,6 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.URI;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -173,7 +172,7 @@ public final class Serve {
     /// The host of an absolute-form target (RFC 9112 section 3.2.2), which overrides Host.
     private static String authority(HttpServerExchange exchange, String host) {
         return exchange.isHostIncludedInRequestURI()
-                ? URI.create(exchange.getRequestURI()).getAuthority()
+                ? exchange.getRequestURI().replaceFirst("^[^:]*://([^/?#]*).*", "$1")
                 : host;
     }
 }

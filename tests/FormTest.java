@@ -1,0 +1,198 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import jdk.jshell.JShell;
+import jdk.jshell.Snippet.Status;
+import jdk.jshell.SnippetEvent;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import tools.jackson.databind.json.JsonMapper;
+
+@DisplayName("The form of the course")
+class FormTest {
+    private static final Path ROOT = Server.root();
+    private static final int MAX_LINES = 420;
+    private static final int MAX_CELL = 60;
+
+    static List<Path> lessons() throws IOException {
+        return files("lessons", ".java");
+    }
+
+    private static List<Path> files(String folder, String ending) throws IOException {
+        try (Stream<Path> files = Files.list(ROOT.resolve(folder))) {
+            return files.filter(file -> file.toString().endsWith(ending)).sorted().toList();
+        }
+    }
+
+    private static String name(Path file) {
+        return file.getFileName().toString().replaceFirst("\\..*", "");
+    }
+
+    private static String description(Path script) throws IOException {
+        return Files.readAllLines(script).stream()
+                .filter(line -> line.startsWith("//DESCRIPTION ")).findFirst().orElseThrow()
+                .substring(14);
+    }
+
+    /// The cells of a lesson, its header first. Prose cells begin with `// %% [markdown]`.
+    private static List<String> cells(Path lesson) throws IOException {
+        return List.of(Files.readString(lesson).split("(?m)^(?=// %%)"));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("lessons")
+    @DisplayName("a lesson is prose cells and code cells, each code cell after its prose")
+    void cellsAlternate(Path lesson) throws IOException {
+        List<String> cells = cells(lesson);
+        String number = name(lesson).substring(0, 2);
+        assertTrue(cells.get(1).startsWith("// %% [markdown]\n// # " + number + " - "),
+                "the first cell is the title");
+        assertTrue(cells.getLast().startsWith("// %% [markdown]"), "the last cell is prose");
+        String kernel = "`Serve.start(80" + number + ", ";
+        assertTrue(cells.getLast().contains(kernel), "the last cell says " + kernel);
+        for (int i = 1; i < cells.size(); i++) {
+            String cell = cells.get(i);
+            boolean prose = cell.startsWith("// %% [markdown]\n");
+            assertTrue(prose || cell.startsWith("// %%\n"), "a marker of its own: " + cell);
+            if (prose) {
+                assertTrue(cell.strip().lines().allMatch(line -> line.matches("//( .*)?")),
+                        "prose only: " + cell);
+            } else {
+                assertTrue(cells.get(i - 1).startsWith("// %% [markdown]"),
+                        "no prose before: " + cell);
+                assertTrue(cell.strip().lines().count() <= MAX_CELL, "too long: " + cell);
+            }
+        }
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("lessons")
+    @DisplayName("every cell evaluates in order in jshell, and routes() then serves")
+    void jshell(Path lesson) throws Exception {
+        Process info = new ProcessBuilder("" + ROOT.resolve("jbang"), "info", "classpath",
+                "" + lesson).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        String classPath = new String(info.getInputStream().readAllBytes()).strip();
+        try (JShell shell = JShell.builder()
+                .remoteVMOptions("--sun-misc-unsafe-memory-access=allow").build()) {
+            Stream.of(classPath.split(java.io.File.pathSeparator)).forEach(shell::addToClasspath);
+            for (String cell : cells(lesson)) evaluate(shell, cell);
+            List<String> broken = shell.snippets()
+                    .filter(snippet -> shell.status(snippet) != Status.VALID)
+                    .map(snippet -> shell.status(snippet) + ": " + snippet.source()).toList();
+            assertEquals(List.of(), broken);
+            String last = cells(lesson).getLast();
+            var line = Pattern.compile("`(Serve\\.start\\()\\d+(, [^`]+)`").matcher(last);
+            assertTrue(line.find(), "the last cell names the line to type");
+            String port = evaluate(shell, line.group(1) + "0" + line.group(2));
+            var page = HttpClient.newHttpClient().send(
+                    HttpRequest.newBuilder(URI.create("http://localhost:" + port + "/")).build(),
+                    HttpResponse.BodyHandlers.ofString());
+            assertEquals(200, page.statusCode());
+            assertTrue(page.body().contains("id=\"notebook\""), page.body());
+        }
+    }
+
+    /// @return the value of the last snippet
+    private static String evaluate(JShell shell, String source) {
+        String value = null;
+        String rest = source;
+        while (!rest.isBlank()) {
+            var next = shell.sourceCodeAnalysis().analyzeCompletion(rest);
+            if (next.source() == null) break;
+            for (SnippetEvent event : shell.eval(next.source())) {
+                if (event.exception() != null) throw new AssertionError(event.exception());
+                if (event.status() == Status.REJECTED) {
+                    throw new AssertionError("rejected: " + event.snippet().source() + "\n"
+                            + shell.diagnostics(event.snippet())
+                                    .map(each -> each.getMessage(null))
+                                    .collect(Collectors.joining("\n")));
+                }
+                if (event.causeSnippet() == null) value = event.value();
+            }
+            rest = next.remaining();
+        }
+        return value;
+    }
+
+    @Test
+    @DisplayName("lines are short and in ASCII, and so are files")
+    void caps() throws IOException {
+        List<String> found = new ArrayList<>();
+        for (String folder : List.of("lessons", "shared", "tests")) {
+            for (Path file : files(folder, "")) {
+                List<String> lines = Files.readAllLines(file);
+                boolean java = file.toString().endsWith(".java");
+                int limit = java ? folder.equals("lessons") ? 88 : 100 : 140;
+                for (int i = 0; i < lines.size(); i++) {
+                    String line = lines.get(i);
+                    String at = ROOT.relativize(file) + ":" + (i + 1) + " ";
+                    boolean exempt = line.startsWith("//DESCRIPTION") || line.contains("](http");
+                    if (line.length() > limit && !exempt) found.add(at + line.length());
+                    if (!line.chars().allMatch(c -> c >= 32 && c < 127)) found.add(at + "ASCII");
+                }
+                if (java && folder.equals("lessons") && lines.size() > MAX_LINES) {
+                    found.add(ROOT.relativize(file) + " has " + lines.size() + " lines");
+                }
+            }
+        }
+        assertEquals(List.of(), found);
+    }
+
+    @Test
+    @DisplayName("every Java file is formatted: jbang format")
+    void formatted() throws Exception {
+        assertEquals(List.of(), Format.check(ROOT));
+    }
+
+    @Test
+    @DisplayName("one name is the thread: lesson, demo, alias, and the order in which they are learned")
+    void names() throws Exception {
+        var catalog = JsonMapper.shared().readTree(ROOT.resolve("jbang-catalog.json").toFile());
+        for (Path lesson : lessons()) {
+            assertTrue(Files.exists(ROOT.resolve("lessons/" + name(lesson) + ".html")), lesson + "");
+            String alias = name(lesson).substring(3).replace('_', '-');
+            assertEquals("lessons/" + name(lesson) + ".java",
+                    catalog.at("/aliases/" + alias + "/script-ref").asString(""), alias);
+        }
+        for (var alias : catalog.get("aliases")) {
+            assertTrue(Files.exists(ROOT.resolve(alias.get("script-ref").asString())), alias + "");
+            assertTrue(!alias.path("description").asString("").isBlank(), alias + "");
+        }
+        String order = lessons().stream().map(file -> '"' + name(file) + '"')
+                .collect(Collectors.joining(", "));
+        String page = Files.readString(ROOT.resolve("shared/Page.java")).replaceAll("\\s+", " ");
+        assertTrue(page.contains("List.of(" + order + ")"), "Page.LESSONS is " + order);
+    }
+
+    @Test
+    @DisplayName("the README's table is what the scripts say of themselves, and its links lead somewhere")
+    void readme() throws Exception {
+        String readme = Files.readString(ROOT.resolve("README.md"));
+        for (Path lesson : lessons()) {
+            String row = "| [" + name(lesson).substring(0, 2) + "](lessons/" + name(lesson)
+                    + ".java) | `./jbang " + name(lesson).substring(3).replace('_', '-') + "` | "
+                    + description(lesson) + " |";
+            assertTrue(readme.contains(row), "the README lacks this row:\n" + row);
+        }
+        var links = Pattern.compile("\\]\\(([^)#]+)\\)").matcher(readme);
+        while (links.find()) {
+            String target = links.group(1);
+            if (target.startsWith("http")) continue;
+            assertTrue(Files.exists(ROOT.resolve(target)), "the README links to " + target);
+        }
+    }
+}

@@ -1,0 +1,373 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.jar.JarEntry;
+import java.util.jar.JarOutputStream;
+import javax.tools.ToolProvider;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+
+/// Every test runs a copy of `jbang` in a folder with a space in its name, with a home
+/// and a PATH of its own. Maven is a few lines of shell; what it fetches is a stand-in
+/// for the CLI: it prints its first argument and exits with its second. No network.
+@DisplayName("The jbang script")
+@DisabledOnOs(OS.WINDOWS)
+@Timeout(60)
+class LauncherTest {
+    private static final String CLI = """
+            package dev.jbang;
+            class Main {
+                public static void main(String[] args) {
+                    System.out.println(args[0]);
+                    System.exit(Integer.parseInt(args[1]));
+                }
+            }
+            """;
+    private static final String OUTPUT = """
+            for word; do case $word in -Dout*) out=${word#*=} ;; esac; done
+            mkdir -p "$out"
+            """;
+    private static final String DELIVER = "cp '%s' \"$out/jbang-cli-0.132.1.jar\"\n";
+    private static final String SHOW = "for word; do printf '<%s>' \"$word\"; done\n";
+    private static final List<String> TOOLS = List.of("cat", "cp", "dirname", "mkdir",
+            "mkfifo", "mv", "readlink", "rm", "sh", "sleep");
+
+    @TempDir static Path shared;
+    @TempDir Path temp;
+    private Path repo;
+    private Path home;
+    private Path bin;
+
+    record Result(int code, String out, String err) {}
+
+    @BeforeAll
+    static void compileTheCli() throws IOException {
+        Path source = Files.writeString(shared.resolve("Main.java"), CLI);
+        assertEquals(0, ToolProvider.getSystemJavaCompiler()
+                .run(null, null, null, "-d", shared.toString(), source.toString()));
+        try (var jar = new JarOutputStream(Files.newOutputStream(cliJar()))) {
+            jar.putNextEntry(new JarEntry("dev/jbang/Main.class"));
+            Files.copy(shared.resolve("dev/jbang/Main.class"), jar);
+        }
+    }
+
+    @BeforeEach
+    void copyTheScript() throws IOException {
+        repo = Files.createDirectories(temp.resolve("a repo"));
+        home = Files.createDirectories(temp.resolve("home"));
+        bin = Files.createDirectories(temp.resolve("bin"));
+        for (String name : List.of("jbang", "jbang-catalog.json")) {
+            Files.copy(root().resolve(name), repo.resolve(name));
+        }
+        for (String tool : TOOLS) {
+            String found = Files.exists(Path.of("/bin", tool)) ? "/bin/" : "/usr/bin/";
+            program(tool, "exec " + found + tool + " \"$@\"");
+        }
+    }
+
+    @Test
+    @DisplayName("runs the jbang on the PATH, and never a copy of itself")
+    void usesThePath() throws Exception {
+        Path copies = Files.createDirectories(temp.resolve("copies"));
+        Files.copy(repo.resolve("jbang"), copies.resolve("jbang"));
+        program("jbang", SHOW + "exit 9");
+        var result = run(repo, Map.of("PATH", copies + ":" + bin), "lesson.java", "x");
+        assertEquals(new Result(9, "<lesson.java><x>", ""), result);
+    }
+
+    @Test
+    @DisplayName("hands every argument over unharmed")
+    void keepsArguments() throws Exception {
+        program("jbang", SHOW);
+        var result = run(repo, "a b", "", "it's", "\"", "$HOME", "*", "\\n", "\n");
+        assertEquals("<a b><><it's><\"><$HOME><*><\\n><\n>", result.out);
+    }
+
+    @Test
+    @DisplayName("knows the aliases of the course in any folder, through links too")
+    void findsAliases() throws Exception {
+        program("jbang", SHOW);
+        Path link = temp.resolve("link");
+        Path script = temp.resolve("link to a link");
+        Files.createSymbolicLink(link, repo.resolve("jbang"));
+        Files.createSymbolicLink(script, Path.of("link"));
+        String catalog = "<--catalog=" + repo.toRealPath() + "/jbang-catalog.json>";
+        assertEquals("<websocket>", run(repo, "websocket").out);
+        assertEquals(catalog + "<websocket>", run(temp, "websocket").out);
+        assertEquals(catalog + "<-R=-ea><webhook><x>",
+                finish(start(script, temp, Map.of(), "-R=-ea", "webhook", "x")).out);
+        assertEquals("<run>" + catalog + "<webhook>", run(temp, "run", "webhook").out);
+        assertEquals("<other.java>", run(temp, "other.java").out);
+    }
+
+    @Test
+    @DisplayName("finds an installed JDK that is new enough where JAVA_HOME is too old")
+    void findsJdk() throws Exception {
+        program("jbang", "printf %s \"$JAVA_HOME\"");
+        Path old = jdk(temp.resolve("old"), "17.0.1");
+        Path young = jdk(home.resolve(".jdks/young"), "25.0.1");
+        assertEquals(young.toString(), run(repo, Map.of("JAVA_HOME", young + "")).out);
+        var tooOld = Map.of("JAVA_HOME", old + "", "PATH", old + "/bin:" + bin);
+        String found = run(repo, tooOld).out;
+        assertNotEquals(old.toString(), found);
+        String release = Files.readString(Path.of(found, "release"));
+        String version = release.replaceAll("(?s).*JAVA_VERSION=\"(\\d+).*", "$1");
+        assertTrue(Integer.parseInt(version) >= 25, version);
+    }
+
+    @Test
+    @DisplayName("says how to get JBang where there is neither JBang nor Maven")
+    void saysHowToGetIt() throws Exception {
+        var result = run(repo, "websocket");
+        assertEquals(2, result.code);
+        assertEquals("", result.out);
+        assertTrue(result.err.matches(".*https://www.jbang.dev/download\n"), result.err);
+        assertFalse(Files.exists(repo.resolve(".jbang")));
+    }
+
+    @Test
+    @DisplayName("fetches the CLI once, and says so once")
+    void fetchesOnce() throws Exception {
+        program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
+        var first = run(repo, "hello", "0");
+        assertEquals("hello\n", first.out);
+        assertTrue(first.err.matches("Fetching JBang .*\n"), first.err);
+        program("mvn", "exit 1");
+        assertEquals(new Result(0, "hello\n", ""), run(repo, "hello", "0"));
+        assertEquals(List.of("cli-0.132.1"), store());
+    }
+
+    @Test
+    @DisplayName("shows what Maven says when it fails, and tries again the next time")
+    void reportsFailure() throws Exception {
+        program("mvn", OUTPUT + "echo '[ERROR] no network'; exit 1");
+        var result = run(repo, "hello", "0");
+        assertEquals(2, result.code);
+        assertEquals("", result.out);
+        String words = "[ERROR] no network\nMaven could not";
+        assertTrue(result.err.contains(words), result.err);
+        assertEquals(List.of(), store());
+        program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
+        assertEquals("hello\n", run(repo, "hello", "0").out);
+    }
+
+    @Test
+    @DisplayName("never takes a fetch that was killed for a finished one")
+    void survivesKill() throws Exception {
+        try (var started = pipe("started")) {
+            hangingMaven();
+            Process jbang = start(repo.resolve("jbang"), repo, Map.of(), "hello", "0");
+            long maven = Long.parseLong(started.readLine());
+            jbang.destroyForcibly().waitFor();
+            ProcessHandle.of(maven).ifPresent(ProcessHandle::destroyForcibly);
+        }
+        assertFalse(Files.exists(repo.resolve(".jbang/cli-0.132.1")));
+        program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
+        assertEquals("hello\n", run(repo, "hello", "0").out);
+        assertEquals(List.of("cli-0.132.1"), store(), "no leftovers");
+    }
+
+    @Test
+    @DisplayName("ends Maven, and leaves nothing, when it is stopped during a fetch")
+    void cleansUp() throws Exception {
+        try (var started = pipe("started")) {
+            hangingMaven();
+            Process jbang = start(repo.resolve("jbang"), repo, Map.of(), "hello", "0");
+            long maven = Long.parseLong(started.readLine());
+            jbang.destroy();
+            assertEquals(143, jbang.waitFor());
+            assertTrue(ProcessHandle.of(maven).isEmpty(), "Maven has ended");
+        }
+        assertEquals(List.of(), store());
+    }
+
+    @Test
+    @DisplayName("may fetch twice at the same time")
+    void fetchesTwice() throws Exception {
+        try (var started = pipe("started"); var go = pipe("go")) {
+            program("mvn", OUTPUT + DELIVER.formatted(cliJar()) + """
+                    echo $$ >'%1$s/started'
+                    read -r line <'%1$s/go'
+                    """.formatted(temp));
+            Process one = start(repo.resolve("jbang"), repo, Map.of(), "one", "0");
+            Process two = start(repo.resolve("jbang"), repo, Map.of(), "two", "0");
+            started.readLine();
+            started.readLine();
+            go.writeBytes("\n");
+            CompletableFuture.anyOf(one.onExit(), two.onExit()).get();
+            go.writeBytes("\n");
+            assertEquals("one\n", finish(one).out);
+            assertEquals("two\n", finish(two).out);
+        }
+        assertEquals(List.of("cli-0.132.1"), store());
+    }
+
+    @Test
+    @DisplayName("runs the command line that the CLI prints with exit code 255")
+    void runsCommandLine() throws Exception {
+        fetched();
+        var result = run(repo, "sh -c 'echo \"a  b$\"; exit 7'", "255");
+        assertEquals(new Result(7, "a  b$\n", ""), result);
+        assertEquals(new Result(3, "exit 9\n", ""), run(repo, "exit 9", "3"));
+        assertEquals(new Result(0, "", ""), run(repo, "", "0"));
+    }
+
+    @Test
+    @DisplayName("becomes that command, so that signals reach it")
+    void passesSignals() throws Exception {
+        fetched();
+        Process jbang = start(repo.resolve("jbang"), repo, Map.of(),
+                "sh -c 'echo $$; exec sleep 1000'", "255");
+        assertEquals("" + jbang.pid(), jbang.inputReader().readLine());
+        jbang.destroy();
+        assertEquals(143, jbang.waitFor());
+    }
+
+    @Test
+    @DisplayName("stays silent where its class archive is broken or cannot be written")
+    void toleratesArchive() throws Exception {
+        fetched();
+        run(repo, "sh -c :", "255");
+        Path archive = repo.resolve(".jbang/" + store().getFirst());
+        assertTrue(archive.toString().endsWith(".jsa"), "an archive in " + store());
+        for (String content : List.of("", "rubbish", "rubbish".repeat(100_000))) {
+            Files.writeString(archive, content);
+            assertEquals(new Result(0, "x\n", ""), run(repo, "sh -c 'echo x'", "255"));
+        }
+        Files.delete(archive);
+        repo.resolve(".jbang").toFile().setWritable(false);
+        assertEquals(new Result(0, "x\n", ""), run(repo, "sh -c 'echo x'", "255"));
+        repo.resolve(".jbang").toFile().setWritable(true);
+    }
+
+    @Test
+    @DisplayName("runs a script by its alias from another folder with the real JBang")
+    void runsForReal() throws Exception {
+        Files.createDirectories(repo.resolve("lessons"));
+        Files.writeString(repo.resolve("lessons/03_websocket.java"), """
+                //JAVA 25+
+                class Websocket {
+                    void main(String[] args) {
+                        System.out.println(java.util.Arrays.asList(args));
+                        System.exit(args.length);
+                    }
+                }
+                """);
+        Map<String, String> path = Map.of("PATH", System.getenv("PATH"));
+        Path real = root().resolve(".jbang/cli-0.132.1");
+        if (Files.exists(real)) {
+            Path cli = Files.createDirectories(repo.resolve(".jbang/cli-0.132.1"));
+            try (var jars = Files.newDirectoryStream(real)) {
+                for (Path jar : jars) Files.copy(jar, cli.resolve(jar.getFileName()));
+            }
+            path = Map.of();
+        }
+        var first = run(temp, path, "websocket", "a b", "$HOME", "it's \"x\"");
+        assertEquals("[a b, $HOME, it's \"x\"]\n", first.out, first.err);
+        assertEquals(3, first.code);
+        var second = run(temp, path, "-Dx=y", "websocket", "*");
+        assertEquals(new Result(1, "[*]\n", ""), second);
+    }
+
+    /// The repo that is tested.
+    private static Path root() {
+        return Server.root();
+    }
+
+    private static Path cliJar() {
+        return shared.resolve("cli.jar");
+    }
+
+    /// As if Maven had been here.
+    private void fetched() throws IOException {
+        Path cli = Files.createDirectories(repo.resolve(".jbang/cli-0.132.1"));
+        Files.copy(cliJar(), cli.resolve("jbang-cli-0.132.1.jar"));
+    }
+
+    /// Delivers, and then hangs before it is done.
+    private void hangingMaven() throws IOException {
+        program("mvn", OUTPUT + DELIVER.formatted(cliJar())
+                + "echo $$ >'%s/started'\nexec sleep 1000\n".formatted(temp));
+    }
+
+    private List<String> store() throws IOException {
+        try (var files = Files.list(repo.resolve(".jbang"))) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    /// A program on the PATH of the test.
+    private void program(String name, String shell) throws IOException {
+        executable(bin.resolve(name), shell);
+    }
+
+    private static void executable(Path file, String shell) throws IOException {
+        Files.writeString(file, "#!/bin/sh\n" + shell);
+        assertTrue(file.toFile().setExecutable(true));
+    }
+
+    private static Path jdk(Path folder, String version) throws IOException {
+        Files.createDirectories(folder.resolve("bin"));
+        executable(folder.resolve("bin/java"), "exit 1");
+        executable(folder.resolve("bin/javac"), "exit 1");
+        String release = "JAVA_VERSION=\"%s\"\n".formatted(version);
+        Files.writeString(folder.resolve("release"), release);
+        return folder;
+    }
+
+    /// A named pipe, open for both directions so that no end ever waits for the other.
+    private RandomAccessFile pipe(String name) throws Exception {
+        Path pipe = temp.resolve(name);
+        new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor();
+        return new RandomAccessFile(pipe.toFile(), "rw");
+    }
+
+    private Result run(Path folder, String... arguments) throws Exception {
+        return run(folder, Map.of(), arguments);
+    }
+
+    private Result run(Path folder, Map<String, String> variables, String... arguments)
+            throws Exception {
+        return finish(start(repo.resolve("jbang"), folder, variables, arguments));
+    }
+
+    private Process start(Path script, Path folder, Map<String, String> variables,
+            String... arguments) throws IOException {
+        List<String> command = new ArrayList<>(List.of(script.toString()));
+        command.addAll(List.of(arguments));
+        var builder = new ProcessBuilder(command).directory(folder.toFile());
+        Map<String, String> all = builder.environment();
+        all.clear();
+        all.put("HOME", home.toString());
+        all.put("JBANG_DIR", home + "/.jbang");
+        all.put("JAVA_HOME", System.getProperty("java.home"));
+        all.put("PATH", bin.toString());
+        all.putAll(variables);
+        return builder.start();
+    }
+
+    /// What the process has printed when it ends. Its output fits into a pipe's buffer.
+    private static Result finish(Process process) throws Exception {
+        assertTrue(process.waitFor(50, TimeUnit.SECONDS), "it ends");
+        return new Result(process.exitValue(),
+                new String(process.getInputStream().readAllBytes()),
+                new String(process.getErrorStream().readAllBytes()));
+    }
+}
