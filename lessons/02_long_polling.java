@@ -370,8 +370,8 @@ class LongPolling {
                 .put("/payments/{id}/status", desk::settle)
                 .get("/waiting", exchange -> Http.json(exchange, 200,
                         Map.of("waiting", desk.waiting.count.get())))
-                .get("/_/naive/{id}", exchange ->
-                        Naive.follow(exchange, desk.payment(exchange)));
+                .get("/_/naive/{id}",
+                        exchange -> Naive.follow(exchange, desk.payment(exchange)));
         return exchange -> {
             exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-store");
             routes.handleRequest(exchange);

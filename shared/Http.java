@@ -41,7 +41,8 @@ public final class Http {
         exchange.setStatusCode(status).endExchange();
     }
 
-    static void send(HttpServerExchange exchange, int status, String type, String text) {
+    static void send(HttpServerExchange exchange, int status, String type,
+            String text) {
         exchange.setStatusCode(status);
         exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, type);
         exchange.getResponseSender().send(text, StandardCharsets.UTF_8);
@@ -54,7 +55,8 @@ public final class Http {
             return;
         }
         if (problem.header != null) {
-            exchange.getResponseHeaders().put(new HttpString(problem.header), problem.value);
+            exchange.getResponseHeaders().put(new HttpString(problem.header),
+                    problem.value);
         }
         String title = problem.status == 421 ? "Misdirected Request"
                 : StatusCodes.getReason(problem.status);
@@ -72,7 +74,8 @@ public final class Http {
     /// @throws Problem 400 where they are not
     public static String utf8(byte[] bytes) {
         try {
-            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+            return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes))
+                    .toString();
         } catch (CharacterCodingException e) {
             throw new Problem(400, "The body is not valid UTF-8.");
         }
@@ -87,7 +90,8 @@ public final class Http {
             if (text.isEmpty()) return JSON.createObjectNode();
             if (JSON.readTree(text) instanceof ObjectNode object) return object;
         } catch (JacksonException e) {
-            throw new Problem(400, "The body is not valid JSON: " + e.getOriginalMessage());
+            throw new Problem(400,
+                    "The body is not valid JSON: " + e.getOriginalMessage());
         }
         throw new Problem(400, "The body must be a JSON object.");
     }
@@ -98,7 +102,8 @@ public final class Http {
     public static long integer(ObjectNode object, String member, long min, long max) {
         JsonNode node = object.path(member);
         double value = node.isNumber() ? node.numberValue().doubleValue() : Double.NaN;
-        if (value >= min && value <= max && value == Math.rint(value)) return (long) value;
+        boolean fits = value >= min && value <= max && value == Math.rint(value);
+        if (fits) return (long) value;
         throw new Problem(400, "'%s' must be a whole number from %d to %d."
                 .formatted(member, min, max));
     }
@@ -108,7 +113,8 @@ public final class Http {
     /// @throws Problem 400 where it is missing or of another type
     public static String text(ObjectNode object, String member) {
         JsonNode node = object.path(member);
-        if (node.isString() && StandardCharsets.UTF_8.newEncoder().canEncode(node.stringValue())) {
+        if (node.isString()
+                && StandardCharsets.UTF_8.newEncoder().canEncode(node.stringValue())) {
             return node.stringValue();
         }
         throw new Problem(400, "'%s' must be a string.".formatted(member));
@@ -129,7 +135,8 @@ public final class Http {
     /// A query parameter that is a whole number within `min..max`, or `usual` where it is absent.
     ///
     /// @throws Problem 400 where it is something else, or given more than once
-    public static long queryInteger(HttpServerExchange exchange, String name, long usual,
+    public static long queryInteger(HttpServerExchange exchange, String name,
+            long usual,
             long min, long max) {
         String value = query(exchange, name);
         if (value == null) return usual;
@@ -143,7 +150,8 @@ public final class Http {
 
     /// The part of the path that a template such as `/payments/{id}` names.
     public static String path(HttpServerExchange exchange, String name) {
-        return exchange.getAttachment(PathTemplateMatch.ATTACHMENT_KEY).getParameters().get(name);
+        return exchange.getAttachment(PathTemplateMatch.ATTACHMENT_KEY).getParameters()
+                .get(name);
     }
 
     /// Runs `gone` once, on the connection's I/O thread, when the client closes its side or resets

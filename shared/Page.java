@@ -64,12 +64,14 @@ final class Page {
         var headers = exchange.getResponseHeaders();
         headers.put(Headers.CACHE_CONTROL, "no-store");
         headers.put(new HttpString("Referrer-Policy"), "no-referrer");
-        headers.put(new HttpString("Content-Security-Policy"), """
+        headers.put(new HttpString("Content-Security-Policy"),
+                """
                 default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'; \
                 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"""
-                .formatted(nonce));
+                        .formatted(nonce));
         if (html == null) html = render();
-        Http.send(exchange, 200, "text/html; charset=utf-8", html.replace("{nonce}", nonce));
+        Http.send(exchange, 200, "text/html; charset=utf-8",
+                html.replace("{nonce}", nonce));
     }
 
     private void asset(HttpServerExchange exchange) throws IOException {
@@ -88,8 +90,9 @@ final class Page {
 
     private String render() throws IOException {
         String source = resource("/" + name + ".java");
-        String title = source.lines().filter(line -> line.startsWith("// # ")).findFirst()
-                .map(line -> line.substring(5)).orElse(name);
+        String title =
+                source.lines().filter(line -> line.startsWith("// # ")).findFirst()
+                        .map(line -> line.substring(5)).orElse(name);
         return SHELL
                 .replace("{title}", escape(title))
                 .replace("{commands}", commands())
@@ -102,7 +105,8 @@ final class Page {
     private String commands() {
         int at = LESSONS.indexOf(name);
         StringBuilder list = new StringBuilder();
-        if (at > 0) command(list, "Previous", "lessons/" + LESSONS.get(at - 1) + ".java");
+        if (at > 0) command(list, "Previous",
+                "lessons/" + LESSONS.get(at - 1) + ".java");
         if (at >= 0 && at + 1 < LESSONS.size()) {
             command(list, "Next", "lessons/" + LESSONS.get(at + 1) + ".java");
         }
@@ -132,13 +136,17 @@ final class Page {
             if (parts[i].startsWith("// %% [markdown]")) {
                 String markdown = text.replaceAll("(?m)^// ?", "");
                 cells.append("<section class=\"prose\">")
-                        .append(renderer.render(parser.parse(markdown))).append("</section>\n");
+                        .append(renderer.render(parser.parse(markdown)))
+                        .append("</section>\n");
             } else {
-                cells.append("<section class=\"code\">").append(pre(text)).append("</section>\n");
+                cells.append("<section class=\"code\">").append(pre(text))
+                        .append("</section>\n");
             }
             if (i == 1) {
-                cells.append("<details class=\"code head\"><summary>What JBang reads at the top of"
-                        + " the file</summary>").append(pre(parts[0])).append("</details>\n");
+                cells.append(
+                        "<details class=\"code head\"><summary>What JBang reads at the top of"
+                                + " the file</summary>")
+                        .append(pre(parts[0])).append("</details>\n");
             }
         }
         return cells.toString();

@@ -79,8 +79,10 @@ public final class Routes implements HttpHandler {
         guard(exchange, () -> {
             var match = paths.match(exchange.getRelativePath());
             if (match == null || !match.getParameters().entrySet().stream().allMatch(
-                    each -> known.getOrDefault(each.getKey(), id -> true).test(each.getValue()))) {
-                throw new Problem(404, "Nothing is at " + exchange.getRequestPath() + ".");
+                    each -> known.getOrDefault(each.getKey(), id -> true)
+                            .test(each.getValue()))) {
+                throw new Problem(404,
+                        "Nothing is at " + exchange.getRequestPath() + ".");
             }
             exchange.putAttachment(PathTemplateMatch.ATTACHMENT_KEY, match);
             var methods = match.getValue();
@@ -90,10 +92,13 @@ public final class Routes implements HttpHandler {
                 return;
             }
             String allow = methods.keySet().stream()
-                    .map(HttpString::toString).collect(Collectors.joining(", ")) + ", OPTIONS";
+                    .map(HttpString::toString).collect(Collectors.joining(", "))
+                    + ", OPTIONS";
             if (!exchange.getRequestMethod().equals(Methods.OPTIONS)) {
-                throw new Problem(405, exchange.getRequestMethod() + " is not one of " + allow
-                        + ".").with("Allow", allow);
+                throw new Problem(405,
+                        exchange.getRequestMethod() + " is not one of " + allow
+                                + ".")
+                        .with("Allow", allow);
             }
             exchange.getResponseHeaders().put(Headers.ALLOW, allow);
             Http.empty(exchange, 204);
@@ -112,7 +117,8 @@ public final class Routes implements HttpHandler {
         } catch (Exception | Error fault) {
             System.err.println("500 " + exchange.getRequestMethod() + " "
                     + exchange.getRequestPath() + ": " + fault);
-            Http.problem(exchange, new Problem(500, "The server failed; its terminal says why."));
+            Http.problem(exchange,
+                    new Problem(500, "The server failed; its terminal says why."));
         }
     }
 
@@ -124,7 +130,8 @@ public final class Routes implements HttpHandler {
         var body = new ByteArrayOutputStream();
         long[] total = {0};
         var deadline = exchange.getIoThread().executeAfter(
-                () -> IoUtils.safeClose(exchange.getConnection()), BODY_SECONDS, TimeUnit.SECONDS);
+                () -> IoUtils.safeClose(exchange.getConnection()), BODY_SECONDS,
+                TimeUnit.SECONDS);
         exchange.addExchangeCompleteListener((done, next) -> {
             deadline.remove();
             next.proceed();
@@ -150,7 +157,8 @@ public final class Routes implements HttpHandler {
 
     private static void requireJson(HttpServerExchange exchange) {
         String type = exchange.getRequestHeaders().getFirst(Headers.CONTENT_TYPE);
-        if (type == null || !type.toLowerCase().matches("application/([^;]+\\+)?json *(;.*)?")) {
+        if (type == null
+                || !type.toLowerCase().matches("application/([^;]+\\+)?json *(;.*)?")) {
             throw new Problem(415, "The body must be sent as application/json.");
         }
     }

@@ -36,19 +36,22 @@ public final class Serve {
     private static final Set<HttpString> SAFE =
             Set.of(Methods.GET, Methods.HEAD, Methods.OPTIONS);
     private static final List<Runnable> STOPS = new CopyOnWriteArrayList<>();
-    private static final List<Logger> QUIET = Stream.of("io.undertow", "org.xnio", "org.jboss")
-            .map(Logger::getLogger).toList();
+    private static final List<Logger> QUIET =
+            Stream.of("io.undertow", "org.xnio", "org.jboss")
+                    .map(Logger::getLogger).toList();
     private static final XnioWorker WORKER;
-    private static final ByteBufferPool BUFFERS = new DefaultByteBufferPool(true, 16 * 1024);
+    private static final ByteBufferPool BUFFERS =
+            new DefaultByteBufferPool(true, 16 * 1024);
 
     static {
         QUIET.forEach(logger -> logger.setLevel(Level.SEVERE));
         try {
-            WORKER = Xnio.getInstance(Serve.class.getClassLoader()).createWorker(OptionMap.builder()
-                    .set(Options.WORKER_IO_THREADS, 2)
-                    .set(Options.WORKER_TASK_CORE_THREADS, 4)
-                    .set(Options.WORKER_TASK_MAX_THREADS, 4)
-                    .getMap());
+            WORKER = Xnio.getInstance(Serve.class.getClassLoader())
+                    .createWorker(OptionMap.builder()
+                            .set(Options.WORKER_IO_THREADS, 2)
+                            .set(Options.WORKER_TASK_CORE_THREADS, 4)
+                            .set(Options.WORKER_TASK_MAX_THREADS, 4)
+                            .getMap());
         } catch (IOException e) {
             throw new ExceptionInInitializerError(e);
         }
@@ -62,7 +65,8 @@ public final class Serve {
 
     private Serve(HttpHandler routes, int wanted) throws IOException {
         Wire wire = new Wire();
-        running = new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
+        running =
+                new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
         var http = new HttpOpenListener(BUFFERS, OptionMap.builder()
                 .set(UndertowOptions.BUFFER_PIPELINED_DATA, true)
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
@@ -71,7 +75,8 @@ public final class Serve {
         http.setRootHandler(new HttpContinueReadHandler(running));
         server = WORKER.createStreamConnectionServer(
                 new InetSocketAddress(InetAddress.getByName("127.0.0.1"), wanted),
-                ChannelListeners.openListenerAdapter(connection -> Tap.open(connection, wire, http)),
+                ChannelListeners.openListenerAdapter(
+                        connection -> Tap.open(connection, wire, http)),
                 OptionMap.builder()
                         .set(Options.TCP_NODELAY, true)
                         .set(Options.REUSE_ADDRESSES, true)
@@ -91,7 +96,8 @@ public final class Serve {
             Runtime.getRuntime().addShutdownHook(new Thread(serve::stop));
             System.out.println(title + "  http://localhost:" + serve.port + "/");
         } catch (BindException e) {
-            fail("Port " + wanted + " is taken: stop the program that holds it, or choose another"
+            fail("Port " + wanted
+                    + " is taken: stop the program that holds it, or choose another"
                     + " port, for example PORT=0 for a free one.");
         } catch (IOException e) {
             fail("Cannot listen on port " + wanted + ": " + e.getMessage() + ".");
@@ -142,19 +148,22 @@ public final class Serve {
     }
 
     /// What stands before every handler: 421 and 403, and the headers of every answer.
-    private static void check(HttpServerExchange exchange, Wire wire, HttpHandler routes)
+    private static void check(HttpServerExchange exchange, Wire wire,
+            HttpHandler routes)
             throws Exception {
         HeaderMap answer = exchange.getResponseHeaders();
         answer.put(new HttpString("X-Content-Type-Options"), "nosniff");
         answer.put(new HttpString("Cross-Origin-Resource-Policy"), "same-origin");
-        int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class).getPort();
+        int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class)
+                .getPort();
         HeaderMap request = exchange.getRequestHeaders();
         var hosts = request.get(Headers.HOST);
         Set<String> own = Set.of("localhost:" + port, "127.0.0.1:" + port);
         if (hosts == null || hosts.size() != 1 || !own.contains(hosts.getFirst())
                 || !own.contains(authority(exchange, hosts.getFirst()))) {
             Http.problem(exchange, new Problem(421,
-                    "The Host header must be localhost:" + port + " or 127.0.0.1:" + port + "."));
+                    "The Host header must be localhost:" + port + " or 127.0.0.1:"
+                            + port + "."));
             return;
         }
         var origins = request.get(Headers.ORIGIN);
@@ -162,10 +171,12 @@ public final class Serve {
                 || request.contains(Headers.UPGRADE);
         if (acts && origins != null && (origins.size() != 1
                 || !origins.getFirst().equals("http://" + hosts.getFirst()))) {
-            Http.problem(exchange, new Problem(403, "A page of another origin may not do this."));
+            Http.problem(exchange,
+                    new Problem(403, "A page of another origin may not do this."));
             return;
         }
-        if (exchange.getRelativePath().equals("/_/page/wire")) wire.handler.handleRequest(exchange);
+        if (exchange.getRelativePath()
+                .equals("/_/page/wire")) wire.handler.handleRequest(exchange);
         else routes.handleRequest(exchange);
     }
 

@@ -29,7 +29,8 @@ final class Tap {
         source.setConduit(new Source(source.getConduit(), seen));
         sink.setConduit(new Sink(sink.getConduit(), seen));
         http.handleEvent(connection);
-        ChannelListener<? super StreamConnection> undertows = connection.getCloseListener();
+        ChannelListener<? super StreamConnection> undertows =
+                connection.getCloseListener();
         connection.setCloseListener(closed -> {
             ChannelListeners.invokeChannelListener(closed, undertows);
             seen.closed();
@@ -37,7 +38,8 @@ final class Tap {
         if (!connection.isOpen()) seen.closed();
     }
 
-    private static final class Source extends AbstractStreamSourceConduit<StreamSourceConduit> {
+    private static final class Source
+            extends AbstractStreamSourceConduit<StreamSourceConduit> {
         private final Conversation seen;
 
         Source(StreamSourceConduit next, Conversation seen) {
@@ -54,7 +56,8 @@ final class Tap {
         }
 
         @Override
-        public long read(ByteBuffer[] targets, int offset, int length) throws IOException {
+        public long read(ByteBuffer[] targets, int offset, int length)
+                throws IOException {
             for (int i = offset; i < offset + length; i++) {
                 if (targets[i].hasRemaining()) return read(targets[i]);
             }
@@ -64,17 +67,20 @@ final class Tap {
         @Override
         public long transferTo(long position, long count, FileChannel target)
                 throws IOException {
-            return target.transferFrom(new ConduitReadableByteChannel(this), position, count);
+            return target.transferFrom(new ConduitReadableByteChannel(this), position,
+                    count);
         }
 
         @Override
         public long transferTo(long count, ByteBuffer through, StreamSinkChannel target)
                 throws IOException {
-            return IoUtils.transfer(new ConduitReadableByteChannel(this), count, through, target);
+            return IoUtils.transfer(new ConduitReadableByteChannel(this), count,
+                    through, target);
         }
     }
 
-    private static final class Sink extends AbstractStreamSinkConduit<StreamSinkConduit> {
+    private static final class Sink
+            extends AbstractStreamSinkConduit<StreamSinkConduit> {
         private final Conversation seen;
 
         Sink(StreamSinkConduit next, Conversation seen) {
@@ -92,7 +98,8 @@ final class Tap {
 
         /// Gathered writes stay gathered: to split them would cost a system call each.
         @Override
-        public long write(ByteBuffer[] sources, int offset, int length) throws IOException {
+        public long write(ByteBuffer[] sources, int offset, int length)
+                throws IOException {
             int[] starts = starts(sources, offset, length);
             long count = super.write(sources, offset, length);
             wrote(sources, offset, starts);
@@ -108,7 +115,8 @@ final class Tap {
         }
 
         @Override
-        public long writeFinal(ByteBuffer[] sources, int offset, int length) throws IOException {
+        public long writeFinal(ByteBuffer[] sources, int offset, int length)
+                throws IOException {
             int[] starts = starts(sources, offset, length);
             long count = super.writeFinal(sources, offset, length);
             wrote(sources, offset, starts);
@@ -118,13 +126,16 @@ final class Tap {
         @Override
         public long transferFrom(FileChannel file, long position, long count)
                 throws IOException {
-            return file.transferTo(position, count, new ConduitWritableByteChannel(this));
+            return file.transferTo(position, count,
+                    new ConduitWritableByteChannel(this));
         }
 
         @Override
-        public long transferFrom(StreamSourceChannel from, long count, ByteBuffer through)
+        public long transferFrom(StreamSourceChannel from, long count,
+                ByteBuffer through)
                 throws IOException {
-            return IoUtils.transfer(from, count, through, new ConduitWritableByteChannel(this));
+            return IoUtils.transfer(from, count, through,
+                    new ConduitWritableByteChannel(this));
         }
 
         private static int[] starts(ByteBuffer[] sources, int offset, int length) {

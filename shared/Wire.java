@@ -35,7 +35,8 @@ final class Wire {
     ///     frame or event: from the last request or message that anyone sent
     /// @param text the payload of a frame or event
     /// @param raw the first 4 KiB, exact
-    record Row(double at, int conn, int exchange, String kind, String dir, String label, int status,
+    record Row(double at, int conn, int exchange, String kind, String dir, String label,
+            int status,
             long size, Double ms, String text, byte[] raw) {}
 
     private static final int PENDING = 2_000;
@@ -47,7 +48,8 @@ final class Wire {
     final LongAdder empty = new LongAdder();
     final LongAdder messages = new LongAdder();
     final LongAdder open = new LongAdder();
-    final HttpHandler handler = Handlers.websocket((exchange, channel) -> watch(channel));
+    final HttpHandler handler =
+            Handlers.websocket((exchange, channel) -> watch(channel));
 
     private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
     private final AtomicInteger connections = new AtomicInteger();
@@ -89,7 +91,8 @@ final class Wire {
 
     private Map<String, Long> totals() {
         return Map.of("requests", requests.sum(), "bytesIn", bytesIn.sum(),
-                "bytesOut", bytesOut.sum(), "empty", empty.sum(), "messages", messages.sum(),
+                "bytesOut", bytesOut.sum(), "empty", empty.sum(), "messages",
+                messages.sum(),
                 "open", open.sum());
     }
 
@@ -122,14 +125,16 @@ final class Wire {
             try {
                 while (channel.isOpen()) {
                     List<Row> rows = new ArrayList<>();
-                    Row first = told == null ? null : pending.poll(250, TimeUnit.MILLISECONDS);
+                    Row first = told == null ? null
+                            : pending.poll(250, TimeUnit.MILLISECONDS);
                     if (first != null) rows.add(first);
                     pending.drainTo(rows, 200);
                     Map<String, Long> totals = totals();
                     if (rows.isEmpty() && totals.equals(told)) continue;
                     told = totals;
-                    JsonNode batch = Http.JSON.valueToTree(Map.of("rows", rows, "totals", totals,
-                            "dropped", dropped.get()));
+                    JsonNode batch =
+                            Http.JSON.valueToTree(Map.of("rows", rows, "totals", totals,
+                                    "dropped", dropped.get()));
                     WebSockets.sendTextBlocking(batch.toString(), channel);
                 }
             } catch (IOException | InterruptedException gone) {

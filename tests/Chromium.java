@@ -36,20 +36,24 @@ final class Chromium implements AutoCloseable {
     private Chromium(Server server, int width, ColorScheme scheme) {
         origin = server.url("/");
         context = browser.newContext(new Browser.NewContextOptions()
-                .setViewportSize(width, width < 600 ? 844 : 900).setColorScheme(scheme));
+                .setViewportSize(width, width < 600 ? 844 : 900)
+                .setColorScheme(scheme));
         page = context.newPage();
         page.setDefaultTimeout(15_000);
         page.onConsoleMessage(message -> {
-            if (message.type().matches("error|warning")) complaints.add("console: " + message.text());
+            if (message.type().matches(
+                    "error|warning")) complaints.add("console: " + message.text());
         });
         page.onPageError(error -> complaints.add("uncaught: " + error));
         page.onRequest(request -> {
-            if (!request.url().startsWith(origin) && !request.url().startsWith("data:")) {
+            if (!request.url().startsWith(origin)
+                    && !request.url().startsWith("data:")) {
                 complaints.add("fetched from elsewhere: " + request.url());
             }
         });
         page.navigate(origin);
-        page.waitForFunction("document.querySelector('#wire-totals').children.length > 0");
+        page.waitForFunction(
+                "document.querySelector('#wire-totals').children.length > 0");
     }
 
     /// Opens the page of `server` and waits until its wire view watches.
@@ -59,26 +63,32 @@ final class Chromium implements AutoCloseable {
 
     static Chromium open(Server server, int width, ColorScheme scheme) {
         if (browser == null && missing == null) launch();
-        if (missing != null && "true".equals(System.getenv("CI"))) Assertions.fail(missing);
+        if (missing != null
+                && "true".equals(System.getenv("CI"))) Assertions.fail(missing);
         Assumptions.assumeTrue(missing == null, missing);
         return new Chromium(server, width, scheme);
     }
 
     private static void launch() {
-        Optional<Path> installed = Stream.of(System.getenv("PATH").split(File.pathSeparator))
-                .flatMap(folder -> Stream.of("chromium", "chromium-browser", "google-chrome")
-                        .map(name -> Path.of(folder, name)))
-                .filter(Files::isExecutable).findFirst();
+        Optional<Path> installed =
+                Stream.of(System.getenv("PATH").split(File.pathSeparator))
+                        .flatMap(folder -> Stream
+                                .of("chromium", "chromium-browser", "google-chrome")
+                                .map(name -> Path.of(folder, name)))
+                        .filter(Files::isExecutable).findFirst();
         Map<String, String> environment = new HashMap<>(System.getenv());
-        if (installed.isPresent()) environment.put("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+        if (installed
+                .isPresent()) environment.put("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
         try {
-            playwright = Playwright.create(new Playwright.CreateOptions().setEnv(environment));
+            playwright = Playwright
+                    .create(new Playwright.CreateOptions().setEnv(environment));
             var options = new BrowserType.LaunchOptions().setArgs(OPTIONS);
             installed.ifPresent(options::setExecutablePath);
             browser = playwright.chromium().launch(options);
         } catch (PlaywrightException e) {
-            missing = "No browser: install chromium so that it is on the PATH, then run this again. ("
-                    + e.getMessage().lines().findFirst().orElse("") + ")";
+            missing =
+                    "No browser: install chromium so that it is on the PATH, then run this again. ("
+                            + e.getMessage().lines().findFirst().orElse("") + ")";
         }
     }
 
@@ -105,7 +115,8 @@ final class Chromium implements AutoCloseable {
     String see(String selector, String pattern) {
         try {
             page.waitForFunction("([at, pattern]) => new RegExp(pattern).test("
-                    + "document.querySelector(at)?.textContent)", List.of(selector, pattern),
+                    + "document.querySelector(at)?.textContent)",
+                    List.of(selector, pattern),
                     new Page.WaitForFunctionOptions().setTimeout(30_000));
         } catch (PlaywrightException e) {
             Assertions.fail(selector + " never matched /" + pattern + "/; it says '"
@@ -122,10 +133,13 @@ final class Chromium implements AutoCloseable {
     /// Waits for a row of the wire view whose label matches.
     void seeWire(String pattern) {
         try {
-            page.waitForFunction("pattern => [...document.querySelectorAll('#wire-rows .label')]"
-                    + ".some(label => new RegExp(pattern).test(label.textContent))", pattern);
+            page.waitForFunction(
+                    "pattern => [...document.querySelectorAll('#wire-rows .label')]"
+                            + ".some(label => new RegExp(pattern).test(label.textContent))",
+                    pattern);
         } catch (PlaywrightException e) {
-            Assertions.fail("no row of the wire view matched /" + pattern + "/; rows: " + wire());
+            Assertions.fail("no row of the wire view matched /" + pattern + "/; rows: "
+                    + wire());
         }
     }
 

@@ -18,11 +18,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 @DisplayName("Every lesson")
 @ParameterizedClass(name = "{0}")
 @CsvSource({
-        "01_short_polling,       8001, 01 Short polling,      /stats",
-        "02_long_polling,        8002, 02 Long polling,       /waiting",
-        "03_websocket,           8003, 03 WebSocket,          /online",
-        "04_server_sent_events,  8004, 04 Server-sent events, /streams",
-        "05_webhook,             8005, 05 Webhook,            /orders"})
+    "01_short_polling,       8001, 01 Short polling,      /stats",
+    "02_long_polling,        8002, 02 Long polling,       /waiting",
+    "03_websocket,           8003, 03 WebSocket,          /online",
+    "04_server_sent_events,  8004, 04 Server-sent events, /streams",
+    "05_webhook,             8005, 05 Webhook,            /orders"})
 record ContractTest(String name, int usual, String title, String gauge) {
     private static Server server;
     private static String running;
@@ -40,7 +40,8 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @AfterEach
     void staysQuiet() throws Exception {
         if (server == null) return;
-        assertEquals(List.of(), server.output(), "standard output after the ready line");
+        assertEquals(List.of(), server.output(),
+                "standard output after the ready line");
         assertEquals("", server.errors(), "standard error");
     }
 
@@ -51,9 +52,11 @@ record ContractTest(String name, int usual, String title, String gauge) {
 
     private static void problem(int status, Raw.Answer answer) {
         assertEquals(status, answer.status(), answer::toString);
-        assertEquals("application/problem+json", answer.header("content-type"), answer::toString);
+        assertEquals("application/problem+json", answer.header("content-type"),
+                answer::toString);
         assertTrue(answer.text().contains("\"status\":" + status), answer::toString);
-        assertEquals("nosniff", answer.header("x-content-type-options"), answer::toString);
+        assertEquals("nosniff", answer.header("x-content-type-options"),
+                answer::toString);
         assertEquals("same-origin", answer.header("cross-origin-resource-policy"),
                 answer::toString);
     }
@@ -61,14 +64,16 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @Test
     @DisplayName("prints one ready line with its title and address")
     void ready() throws Exception {
-        assertEquals(title + "  http://localhost:" + server().port + "/", server().ready);
+        assertEquals(title + "  http://localhost:" + server().port + "/",
+                server().ready);
     }
 
     @Test
     @DisplayName("answers 421 to a Host that is missing, foreign, repeated or without the port")
     void host() throws Exception {
         int port = server().port;
-        for (String lie : List.of("Host: evil.example", "Host: localhost", "Host: evil:" + port,
+        for (String lie : List.of("Host: evil.example", "Host: localhost",
+                "Host: evil:" + port,
                 "Host: localhost:" + port + "\r\nHost: localhost:" + port,
                 "Host: localhost:" + port + ".evil.example", "Host:")) {
             problem(421, ask("GET", gauge, null, lie));
@@ -87,13 +92,15 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @DisplayName("answers 403 to a page of another origin that acts or upgrades, not to one that reads")
     void origin() throws Exception {
         int port = server().port;
-        for (String foreign : List.of("null", "http://evil.example", "https://localhost:" + port,
+        for (String foreign : List.of("null", "http://evil.example",
+                "https://localhost:" + port,
                 "http://localhost:" + (port + 1), "http://127.0.0.1:" + port)) {
             for (String method : List.of("POST", "PUT", "DELETE", "PATCH")) {
                 problem(403, ask(method, gauge, null, "Origin: " + foreign));
             }
-            problem(403, ask("GET", gauge, null, "Origin: " + foreign, "Connection: Upgrade",
-                    "Upgrade: websocket"));
+            problem(403,
+                    ask("GET", gauge, null, "Origin: " + foreign, "Connection: Upgrade",
+                            "Upgrade: websocket"));
             assertEquals(200, ask("GET", gauge, null, "Origin: " + foreign).status());
         }
         problem(405, ask("PATCH", gauge, null, "Origin: http://localhost:" + port));
@@ -103,7 +110,8 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @DisplayName("answers 421 before 403, 403 before 404, 404 before 405, 405 before 413")
     void order() throws Exception {
         String large = "x".repeat(70_000);
-        problem(421, ask("POST", "/nowhere", large, "Host: evil.example", "Origin: null"));
+        problem(421,
+                ask("POST", "/nowhere", large, "Host: evil.example", "Origin: null"));
         problem(403, ask("POST", "/nowhere", large, "Origin: null"));
         problem(404, ask("POST", "/nowhere", large));
         Raw.Answer notAllowed = ask("POST", gauge, large);
@@ -127,12 +135,18 @@ record ContractTest(String name, int usual, String title, String gauge) {
         Raw.Answer first = ask("GET", "/", null);
         String policy = first.header("content-security-policy");
         assertEquals(200, first.status());
-        assertTrue(policy.contains("default-src 'none'") && policy.contains("script-src 'nonce-")
-                && policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), policy);
-        assertTrue(!policy.equals(ask("GET", "/", null).header("content-security-policy")));
-        assertTrue(!first.text().matches("(?s).*\\s(style|onclick)=.*"), "inline style or handler");
-        String source = Files.readString(Server.root().resolve("lessons/" + name + ".java"));
-        String launch = source.lines().filter(line -> line.contains("static HttpHandler routes()"))
+        assertTrue(policy.contains("default-src 'none'")
+                && policy.contains("script-src 'nonce-")
+                && policy.contains("frame-ancestors 'none'")
+                && !policy.contains("unsafe"), policy);
+        assertTrue(!policy
+                .equals(ask("GET", "/", null).header("content-security-policy")));
+        assertTrue(!first.text().matches("(?s).*\\s(style|onclick)=.*"),
+                "inline style or handler");
+        String source =
+                Files.readString(Server.root().resolve("lessons/" + name + ".java"));
+        String launch = source.lines()
+                .filter(line -> line.contains("static HttpHandler routes()"))
                 .findFirst().orElseThrow();
         assertTrue(first.text().contains(launch), "the page shows its own source");
     }
@@ -140,9 +154,12 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @Test
     @DisplayName("answers garbage with 400 or an end, and goes on")
     void garbage() throws Exception {
-        for (String bytes : List.of("\r\n\r\n", "GET\r\n\r\n", "\u0000\u0001\u0002\r\n\r\n",
-                "GET / HTTP/9.9\r\n\r\n", "GET /%zz HTTP/1.1\r\nHost: localhost:" + server().port
-                + "\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        for (String bytes : List.of("\r\n\r\n", "GET\r\n\r\n",
+                "\u0000\u0001\u0002\r\n\r\n",
+                "GET / HTTP/9.9\r\n\r\n",
+                "GET /%zz HTTP/1.1\r\nHost: localhost:" + server().port
+                        + "\r\n\r\n",
+                "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
                 "GET / HTTP/1.1\r\nX: " + "y".repeat(2_000_000) + "\r\n\r\n")) {
             try (Raw raw = new Raw(server().port)) {
                 try {
@@ -167,7 +184,9 @@ record ContractTest(String name, int usual, String title, String gauge) {
             for (InetAddress address : net.inetAddresses().toList()) {
                 if (address.getHostAddress().equals("127.0.0.1")) continue;
                 try (var socket = new java.net.Socket()) {
-                    socket.connect(new java.net.InetSocketAddress(address, server().port), 1_000);
+                    socket.connect(
+                            new java.net.InetSocketAddress(address, server().port),
+                            1_000);
                     throw new AssertionError("accepts a connection on " + address);
                 } catch (java.io.IOException refused) {
                     assertNotNull(refused);
@@ -179,7 +198,8 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @Test
     @DisplayName("says in one sentence that its port is taken or its PORT is wrong, exit code 2")
     void portTaken() throws Exception {
-        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+        try (ServerSocket taken =
+                new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
             fails("PORT=" + taken.getLocalPort(), "" + taken.getLocalPort());
         }
         for (String wrong : List.of("", "-1", "65536", "8e3", "99999999999")) {
@@ -189,8 +209,10 @@ record ContractTest(String name, int usual, String title, String gauge) {
 
     private void fails(String setting, String mentioned) throws Exception {
         Path errors = Files.createTempFile("errors", ".txt");
-        Process process = Server.launch("lessons/" + name + ".java", errors, setting).start();
-        assertTrue(process.waitFor(30, TimeUnit.SECONDS), "still running with " + setting);
+        Process process =
+                Server.launch("lessons/" + name + ".java", errors, setting).start();
+        assertTrue(process.waitFor(30, TimeUnit.SECONDS),
+                "still running with " + setting);
         String said = Files.readString(errors);
         assertEquals(2, process.exitValue(), setting + ": " + said);
         assertEquals(1, said.lines().count(), said);

@@ -94,7 +94,8 @@ final class Crowd implements AutoCloseable {
         call(() -> {
             for (Client each : clients) {
                 try {
-                    if (reset) each.channel.setOption(StandardSocketOptions.SO_LINGER, 0);
+                    if (reset) each.channel.setOption(StandardSocketOptions.SO_LINGER,
+                            0);
                     each.channel.close();
                 } catch (IOException gone) {
                     ended++;
@@ -150,7 +151,8 @@ final class Crowd implements AutoCloseable {
         try {
             while (selector.isOpen()) {
                 selector.select();
-                for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) task.run();
+                for (Runnable task = tasks.poll(); task != null;
+                        task = tasks.poll()) task.run();
                 for (SelectionKey key : selector.selectedKeys()) serve(key);
                 selector.selectedKeys().clear();
             }
@@ -167,7 +169,8 @@ final class Crowd implements AutoCloseable {
                 key.interestOps(SelectionKey.OP_WRITE);
             } else if (key.isWritable()) {
                 client.channel.write(client.request);
-                if (!client.request.hasRemaining()) key.interestOps(SelectionKey.OP_READ);
+                if (!client.request.hasRemaining()) key
+                        .interestOps(SelectionKey.OP_READ);
             } else if (key.isReadable()) {
                 read(client);
             }

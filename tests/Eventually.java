@@ -10,7 +10,8 @@ final class Eventually {
     /// Asks again and again until `wanted` holds.
     ///
     /// @throws AssertionError with the last value, when `deadline` has passed
-    static <T> T see(String what, Duration deadline, Callable<T> question, Predicate<T> wanted)
+    static <T> T see(String what, Duration deadline, Callable<T> question,
+            Predicate<T> wanted)
             throws Exception {
         long end = System.nanoTime() + deadline.toNanos();
         while (true) {

@@ -34,7 +34,8 @@ class FormTest {
 
     private static List<Path> files(String folder, String ending) throws IOException {
         try (Stream<Path> files = Files.list(ROOT.resolve(folder))) {
-            return files.filter(file -> file.toString().endsWith(ending)).sorted().toList();
+            return files.filter(file -> file.toString().endsWith(ending)).sorted()
+                    .toList();
         }
     }
 
@@ -44,7 +45,8 @@ class FormTest {
 
     private static String description(Path script) throws IOException {
         return Files.readAllLines(script).stream()
-                .filter(line -> line.startsWith("//DESCRIPTION ")).findFirst().orElseThrow()
+                .filter(line -> line.startsWith("//DESCRIPTION ")).findFirst()
+                .orElseThrow()
                 .substring(14);
     }
 
@@ -61,20 +63,24 @@ class FormTest {
         String number = name(lesson).substring(0, 2);
         assertTrue(cells.get(1).startsWith("// %% [markdown]\n// # " + number + " - "),
                 "the first cell is the title");
-        assertTrue(cells.getLast().startsWith("// %% [markdown]"), "the last cell is prose");
+        assertTrue(cells.getLast().startsWith("// %% [markdown]"),
+                "the last cell is prose");
         String kernel = "`Serve.start(80" + number + ", ";
         assertTrue(cells.getLast().contains(kernel), "the last cell says " + kernel);
         for (int i = 1; i < cells.size(); i++) {
             String cell = cells.get(i);
             boolean prose = cell.startsWith("// %% [markdown]\n");
-            assertTrue(prose || cell.startsWith("// %%\n"), "a marker of its own: " + cell);
+            assertTrue(prose || cell.startsWith("// %%\n"),
+                    "a marker of its own: " + cell);
             if (prose) {
-                assertTrue(cell.strip().lines().allMatch(line -> line.matches("//( .*)?")),
+                assertTrue(
+                        cell.strip().lines().allMatch(line -> line.matches("//( .*)?")),
                         "prose only: " + cell);
             } else {
                 assertTrue(cells.get(i - 1).startsWith("// %% [markdown]"),
                         "no prose before: " + cell);
-                assertTrue(cell.strip().lines().count() <= MAX_CELL, "too long: " + cell);
+                assertTrue(cell.strip().lines().count() <= MAX_CELL,
+                        "too long: " + cell);
             }
         }
     }
@@ -83,23 +89,29 @@ class FormTest {
     @MethodSource("lessons")
     @DisplayName("every cell evaluates in order in jshell, and routes() then serves")
     void jshell(Path lesson) throws Exception {
-        Process info = new ProcessBuilder("" + ROOT.resolve("jbang"), "info", "classpath",
-                "" + lesson).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+        Process info =
+                new ProcessBuilder("" + ROOT.resolve("jbang"), "info", "classpath",
+                        "" + lesson).redirectError(ProcessBuilder.Redirect.DISCARD)
+                        .start();
         String classPath = new String(info.getInputStream().readAllBytes()).strip();
         try (JShell shell = JShell.builder()
                 .remoteVMOptions("--sun-misc-unsafe-memory-access=allow").build()) {
-            Stream.of(classPath.split(java.io.File.pathSeparator)).forEach(shell::addToClasspath);
+            Stream.of(classPath.split(java.io.File.pathSeparator))
+                    .forEach(shell::addToClasspath);
             for (String cell : cells(lesson)) evaluate(shell, cell);
             List<String> broken = shell.snippets()
                     .filter(snippet -> shell.status(snippet) != Status.VALID)
-                    .map(snippet -> shell.status(snippet) + ": " + snippet.source()).toList();
+                    .map(snippet -> shell.status(snippet) + ": " + snippet.source())
+                    .toList();
             assertEquals(List.of(), broken);
             String last = cells(lesson).getLast();
-            var line = Pattern.compile("`(Serve\\.start\\()\\d+(, [^`]+)`").matcher(last);
+            var line =
+                    Pattern.compile("`(Serve\\.start\\()\\d+(, [^`]+)`").matcher(last);
             assertTrue(line.find(), "the last cell names the line to type");
             String port = evaluate(shell, line.group(1) + "0" + line.group(2));
             var page = HttpClient.newHttpClient().send(
-                    HttpRequest.newBuilder(URI.create("http://localhost:" + port + "/")).build(),
+                    HttpRequest.newBuilder(URI.create("http://localhost:" + port + "/"))
+                            .build(),
                     HttpResponse.BodyHandlers.ofString());
             assertEquals(200, page.statusCode());
             assertTrue(page.body().contains("id=\"notebook\""), page.body());
@@ -114,12 +126,14 @@ class FormTest {
             var next = shell.sourceCodeAnalysis().analyzeCompletion(rest);
             if (next.source() == null) break;
             for (SnippetEvent event : shell.eval(next.source())) {
-                if (event.exception() != null) throw new AssertionError(event.exception());
+                if (event.exception()
+                        != null) throw new AssertionError(event.exception());
                 if (event.status() == Status.REJECTED) {
-                    throw new AssertionError("rejected: " + event.snippet().source() + "\n"
-                            + shell.diagnostics(event.snippet())
-                                    .map(each -> each.getMessage(null))
-                                    .collect(Collectors.joining("\n")));
+                    throw new AssertionError(
+                            "rejected: " + event.snippet().source() + "\n"
+                                    + shell.diagnostics(event.snippet())
+                                            .map(each -> each.getMessage(null))
+                                            .collect(Collectors.joining("\n")));
                 }
                 if (event.causeSnippet() == null) value = event.value();
             }
@@ -140,12 +154,15 @@ class FormTest {
                 for (int i = 0; i < lines.size(); i++) {
                     String line = lines.get(i);
                     String at = ROOT.relativize(file) + ":" + (i + 1) + " ";
-                    boolean exempt = line.startsWith("//DESCRIPTION") || line.contains("](http");
+                    boolean exempt =
+                            line.startsWith("//DESCRIPTION") || line.contains("](http");
                     if (line.length() > limit && !exempt) found.add(at + line.length());
-                    if (!line.chars().allMatch(c -> c >= 32 && c < 127)) found.add(at + "ASCII");
+                    if (!line.chars().allMatch(c -> c >= 32 && c < 127)) found
+                            .add(at + "ASCII");
                 }
                 if (java && folder.equals("lessons") && lines.size() > MAX_LINES) {
-                    found.add(ROOT.relativize(file) + " has " + lines.size() + " lines");
+                    found.add(
+                            ROOT.relativize(file) + " has " + lines.size() + " lines");
                 }
             }
         }
@@ -161,20 +178,25 @@ class FormTest {
     @Test
     @DisplayName("one name is the thread: lesson, demo, alias, and the order in which they are learned")
     void names() throws Exception {
-        var catalog = JsonMapper.shared().readTree(ROOT.resolve("jbang-catalog.json").toFile());
+        var catalog = JsonMapper.shared()
+                .readTree(ROOT.resolve("jbang-catalog.json").toFile());
         for (Path lesson : lessons()) {
-            assertTrue(Files.exists(ROOT.resolve("lessons/" + name(lesson) + ".html")), lesson + "");
+            assertTrue(Files.exists(ROOT.resolve("lessons/" + name(lesson) + ".html")),
+                    lesson + "");
             String alias = name(lesson).substring(3).replace('_', '-');
             assertEquals("lessons/" + name(lesson) + ".java",
-                    catalog.at("/aliases/" + alias + "/script-ref").asString(""), alias);
+                    catalog.at("/aliases/" + alias + "/script-ref").asString(""),
+                    alias);
         }
         for (var alias : catalog.get("aliases")) {
-            assertTrue(Files.exists(ROOT.resolve(alias.get("script-ref").asString())), alias + "");
+            assertTrue(Files.exists(ROOT.resolve(alias.get("script-ref").asString())),
+                    alias + "");
             assertTrue(!alias.path("description").asString("").isBlank(), alias + "");
         }
         String order = lessons().stream().map(file -> '"' + name(file) + '"')
                 .collect(Collectors.joining(", "));
-        String page = Files.readString(ROOT.resolve("shared/Page.java")).replaceAll("\\s+", " ");
+        String page = Files.readString(ROOT.resolve("shared/Page.java"))
+                .replaceAll("\\s+", " ");
         assertTrue(page.contains("List.of(" + order + ")"), "Page.LESSONS is " + order);
     }
 
@@ -183,16 +205,19 @@ class FormTest {
     void readme() throws Exception {
         String readme = Files.readString(ROOT.resolve("README.md"));
         for (Path lesson : lessons()) {
-            String row = "| [" + name(lesson).substring(0, 2) + "](lessons/" + name(lesson)
-                    + ".java) | `./jbang " + name(lesson).substring(3).replace('_', '-') + "` | "
-                    + description(lesson) + " |";
+            String row =
+                    "| [" + name(lesson).substring(0, 2) + "](lessons/" + name(lesson)
+                            + ".java) | `./jbang "
+                            + name(lesson).substring(3).replace('_', '-') + "` | "
+                            + description(lesson) + " |";
             assertTrue(readme.contains(row), "the README lacks this row:\n" + row);
         }
         var links = Pattern.compile("\\]\\(([^)#]+)\\)").matcher(readme);
         while (links.find()) {
             String target = links.group(1);
             if (target.startsWith("http")) continue;
-            assertTrue(Files.exists(ROOT.resolve(target)), "the README links to " + target);
+            assertTrue(Files.exists(ROOT.resolve(target)),
+                    "the README links to " + target);
         }
     }
 }

@@ -138,7 +138,8 @@ class LauncherTest {
         var result = run(repo, "websocket");
         assertEquals(2, result.code);
         assertEquals("", result.out);
-        assertTrue(result.err.matches(".*https://www.jbang.dev/download\n"), result.err);
+        String sentence = ".* https://www.jbang.dev/download\n";
+        assertTrue(result.err.matches(sentence), result.err);
         assertFalse(Files.exists(repo.resolve(".jbang")));
     }
 
@@ -357,6 +358,7 @@ class LauncherTest {
         all.clear();
         all.put("HOME", home.toString());
         all.put("JBANG_DIR", home + "/.jbang");
+        all.put("JBANG_NO_VERSION_CHECK", "true");
         all.put("JAVA_HOME", System.getProperty("java.home"));
         all.put("PATH", bin.toString());
         all.putAll(variables);

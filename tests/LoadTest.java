@@ -24,9 +24,11 @@ class LoadTest {
                 .replaceAll("\\D", ""));
     }
 
-    private static void settlesAt(Server server, String path, int wanted, Duration deadline)
+    private static void settlesAt(Server server, String path, int wanted,
+            Duration deadline)
             throws Exception {
-        Eventually.see("GET " + path, deadline, () -> gauge(server, path), n -> n == wanted);
+        Eventually.see("GET " + path, deadline, () -> gauge(server, path),
+                n -> n == wanted);
     }
 
     /// Java threads of the server, as its JVM counts them.
@@ -40,10 +42,12 @@ class LoadTest {
 
     private static String get(Server server, String target, String... fields) {
         return "GET " + target + " HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n"
-                + (fields.length == 0 ? "" : String.join("\r\n", fields) + "\r\n") + "\r\n";
+                + (fields.length == 0 ? "" : String.join("\r\n", fields) + "\r\n")
+                + "\r\n";
     }
 
-    private static void within(CompletableFuture<Void> done, String what) throws Exception {
+    private static void within(CompletableFuture<Void> done, String what)
+            throws Exception {
         try {
             done.get(PATIENCE.toSeconds(), TimeUnit.SECONDS);
         } catch (java.util.concurrent.TimeoutException e) {
@@ -54,7 +58,8 @@ class LoadTest {
     @Test
     @DisplayName("holds 8,000 long polls on the threads of 500, answers all, and forgets who leaves")
     void polls() throws Exception {
-        try (Server server = start("02_long_polling"); Crowd crowd = new Crowd(server.port)) {
+        try (Server server = start("02_long_polling");
+                Crowd crowd = new Crowd(server.port)) {
             String path = Raw.ask(server.port, "POST", "/payments", "{\"amount\":1}")
                     .header("location");
             String poll = get(server, path + "?after=1", "Prefer: wait=60");
@@ -71,7 +76,8 @@ class LoadTest {
             String other = Raw.ask(server.port, "POST", "/payments", "{\"amount\":1}")
                     .header("location");
             for (boolean reset : new boolean[] {false, true}) {
-                crowd.joinSilently(MANY, get(server, other + "?after=1", "Prefer: wait=60"));
+                crowd.joinSilently(MANY,
+                        get(server, other + "?after=1", "Prefer: wait=60"));
                 settlesAt(server, "/waiting", MANY, PATIENCE);
                 crowd.leave(reset);
                 settlesAt(server, "/waiting", 0, RELEASE);
@@ -83,7 +89,8 @@ class LoadTest {
     @Test
     @DisplayName("holds 8,000 event streams on the threads of 500, reaches all, and forgets who leaves")
     void streams() throws Exception {
-        try (Server server = start("04_server_sent_events"); Crowd crowd = new Crowd(server.port)) {
+        try (Server server = start("04_server_sent_events");
+                Crowd crowd = new Crowd(server.port)) {
             crowd.join(500, get(server, "/events"), "retry: 1000");
             settlesAt(server, "/streams", 500, PATIENCE);
             publish(server, "first");
@@ -111,7 +118,8 @@ class LoadTest {
     @Test
     @DisplayName("holds 8,000 WebSocket clients on the threads of 500, reaches all, and forgets who leaves")
     void sockets() throws Exception {
-        try (Server server = start("03_websocket"); Crowd crowd = new Crowd(server.port)) {
+        try (Server server = start("03_websocket");
+                Crowd crowd = new Crowd(server.port)) {
             crowd.join(500, upgrade(server), "101 Switching");
             settlesAt(server, "/online", 500, PATIENCE);
             say(server, "first");
@@ -134,8 +142,10 @@ class LoadTest {
     }
 
     private static String upgrade(Server server) {
-        return get(server, "/chat?name=crowd", "Connection: Upgrade", "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
+        return get(server, "/chat?name=crowd", "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
     }
 
     /// Says one thing in the chat and leaves.
@@ -163,7 +173,8 @@ class LoadTest {
     @Test
     @DisplayName("lets an event stream that does not read delay nobody and exhaust nothing")
     void stalledStream() throws Exception {
-        try (Server server = start("04_server_sent_events"); Crowd crowd = new Crowd(server.port);
+        try (Server server = start("04_server_sent_events");
+                Crowd crowd = new Crowd(server.port);
                 Raw stalled = new Raw(server.port)) {
             stalled.send(get(server, "/events"));
             crowd.join(10, get(server, "/events"), "retry: 1000");
@@ -183,8 +194,10 @@ class LoadTest {
     @Test
     @DisplayName("lets a WebSocket client that does not read delay nobody and exhaust nothing")
     void stalledSocket() throws Exception {
-        try (Server server = start("03_websocket"); Crowd crowd = new Crowd(server.port);
-                Raw stalled = new Raw(server.port); Raw speaker = new Raw(server.port)) {
+        try (Server server = start("03_websocket");
+                Crowd crowd = new Crowd(server.port);
+                Raw stalled = new Raw(server.port);
+                Raw speaker = new Raw(server.port)) {
             stalled.send(upgrade(server)).head();
             crowd.join(10, upgrade(server), "101 Switching");
             speaker.send(upgrade(server)).head();
@@ -199,8 +212,9 @@ class LoadTest {
             String filler = "x".repeat(60_000);
             for (int i = 0; i < 1_200; i++) {
                 CompletableFuture<Void> heard = crowd.expect("message " + i + ".");
-                speaker.send(large("{\"type\":\"message\",\"text\":\"message " + i + "." + filler
-                        + "\"}"));
+                speaker.send(large(
+                        "{\"type\":\"message\",\"text\":\"message " + i + "." + filler
+                                + "\"}"));
                 within(heard, "message " + i + " reaches those who read");
             }
             settlesAt(server, "/online", 11, PATIENCE);

@@ -29,12 +29,14 @@ class LongPollingTest {
 
     @AfterAll
     static void stop() throws Exception {
-        assertEquals(List.of(), server.output(), "standard output after the ready line");
+        assertEquals(List.of(), server.output(),
+                "standard output after the ready line");
         assertEquals("", server.errors(), "standard error");
         server.close();
     }
 
-    private static Raw.Answer ask(String method, String target, String body, String... fields)
+    private static Raw.Answer ask(String method, String target, String body,
+            String... fields)
             throws Exception {
         return Raw.ask(server.port, method, target, body, fields);
     }
@@ -51,7 +53,8 @@ class LongPollingTest {
     }
 
     private static int waiting() throws Exception {
-        return Integer.parseInt(ask("GET", "/waiting", null).text().replaceAll("\\D", ""));
+        return Integer
+                .parseInt(ask("GET", "/waiting", null).text().replaceAll("\\D", ""));
     }
 
     private static Raw park(String target, String... fields) throws Exception {
@@ -72,16 +75,20 @@ class LongPollingTest {
         Raw.Answer made = ask("POST", "/payments", "{\"amount\":1.0,\"unknown\":[{}]}");
         assertEquals(201, made.status(), made::toString);
         String id = made.header("location").replace("/payments/", "");
-        assertEquals("{\"id\":\"" + id + "\",\"status\":\"pending\",\"version\":1}", made.text());
+        assertEquals("{\"id\":\"" + id + "\",\"status\":\"pending\",\"version\":1}",
+                made.text());
         assertEquals("no-store", made.header("cache-control"));
     }
 
     @Test
     @DisplayName("a body that is not a payment is refused with the right status")
     void badBodies() throws Exception {
-        for (String body : List.of("{\"amount\":0}", "{\"amount\":100000000}", "{\"amount\":1.5}",
-                "{\"amount\":-1}", "{\"amount\":1e400}", "{\"amount\":\"1\"}", "{\"amount\":null}",
-                "{\"amount\":" + "9".repeat(900) + "}", "{}", "[]", "1", "null", "\"x\"", "{", "{} {}",
+        for (String body : List.of("{\"amount\":0}", "{\"amount\":100000000}",
+                "{\"amount\":1.5}",
+                "{\"amount\":-1}", "{\"amount\":1e400}", "{\"amount\":\"1\"}",
+                "{\"amount\":null}",
+                "{\"amount\":" + "9".repeat(900) + "}", "{}", "[]", "1", "null",
+                "\"x\"", "{", "{} {}",
                 "{\"amount\":NaN}", "[".repeat(5_000))) {
             Raw.Answer answer = ask("POST", "/payments", body);
             assertEquals(400, answer.status(), () -> body + " got " + answer);
@@ -115,10 +122,12 @@ class LongPollingTest {
                 String body = fits + " ".repeat(size - fits.length());
                 for (int at = 0; at < size; at += 10_000) {
                     String chunk = body.substring(at, Math.min(size, at + 10_000));
-                    raw.send(Integer.toHexString(chunk.length()) + "\r\n" + chunk + "\r\n");
+                    raw.send(Integer.toHexString(chunk.length()) + "\r\n" + chunk
+                            + "\r\n");
                 }
                 raw.send("0\r\n\r\n");
-                assertEquals(size > 65_536 ? 413 : 201, raw.answer().status(), size + " in chunks");
+                assertEquals(size > 65_536 ? 413 : 201, raw.answer().status(),
+                        size + " in chunks");
             }
         }
     }
@@ -127,10 +136,12 @@ class LongPollingTest {
     @DisplayName("a client that knows less is answered at once")
     void known() throws Exception {
         String path = pay();
-        String now = "{\"id\":\"" + path.substring(10) + "\",\"status\":\"pending\",\"version\":1}";
+        String now = "{\"id\":\"" + path.substring(10)
+                + "\",\"status\":\"pending\",\"version\":1}";
         assertEquals(now, ask("GET", path, null).text());
         assertEquals(now, ask("GET", path + "?after=0", null).text());
-        assertEquals(204, ask("GET", path + "?after=1", null, "Prefer: wait=0").status());
+        assertEquals(204,
+                ask("GET", path + "?after=1", null, "Prefer: wait=0").status());
     }
 
     @Test
@@ -139,13 +150,15 @@ class LongPollingTest {
         String path = pay();
         try (Raw waiter = park(path + "?after=1"); Raw head = new Raw(server.port)) {
             head.request("HEAD", path + "?after=1", null);
-            Eventually.see("HEAD is held too", SOON, LongPollingTest::waiting, now -> now == 2);
+            Eventually.see("HEAD is held too", SOON, LongPollingTest::waiting,
+                    now -> now == 2);
             Raw.Answer settled = settle(path, "succeeded");
             assertEquals(200, settled.status());
             Raw.Answer news = waiter.answer();
             assertEquals(200, news.status());
             assertEquals(settled.text(), news.text());
-            assertTrue(news.text().contains("\"status\":\"succeeded\",\"version\":2"), news.text());
+            assertTrue(news.text().contains("\"status\":\"succeeded\",\"version\":2"),
+                    news.text());
             assertEquals("no-store", news.header("cache-control"));
             assertEquals(200, head.answer(true).status());
         }
@@ -160,8 +173,10 @@ class LongPollingTest {
             settle(path, "failed");
             assertEquals(204, waiter.answer().status());
         }
-        assertEquals(204, ask("GET", path + "?after=2", null).status(), "settled, nothing newer");
-        assertEquals(200, ask("GET", path + "?after=1", null).status(), "settled, news");
+        assertEquals(204, ask("GET", path + "?after=2", null).status(),
+                "settled, nothing newer");
+        assertEquals(200, ask("GET", path + "?after=1", null).status(),
+                "settled, news");
     }
 
     @Test
@@ -179,13 +194,15 @@ class LongPollingTest {
     @DisplayName("the deadline is Prefer: wait in seconds; what cannot be read is ignored")
     void prefer() throws Exception {
         String path = pay() + "?after=1";
-        for (String wait : List.of("wait=1", "respond-async, Wait=1;x=y", "wait = \"1\"", "wait=1,wait=9")) {
+        for (String wait : List.of("wait=1", "respond-async, Wait=1;x=y",
+                "wait = \"1\"", "wait=1,wait=9")) {
             long began = System.nanoTime();
             assertEquals(204, ask("GET", path, null, "Prefer: " + wait).status(), wait);
             long took = (System.nanoTime() - began) / 1_000_000;
             assertTrue(took > 900 && took < 3_000, wait + " took " + took + " ms");
         }
-        for (String wait : List.of("wait=-1", "wait=0.5", "wait=x", "wait", "waits=0", "await=0",
+        for (String wait : List.of("wait=-1", "wait=0.5", "wait=x", "wait", "waits=0",
+                "await=0",
                 "wait=99999999999999999999")) {
             try (Raw waiter = park(path, "Prefer: " + wait)) {
                 assertTrue(waiter.isSilentFor(50), wait + " is held");
@@ -215,11 +232,14 @@ class LongPollingTest {
         for (String method : List.of("GET", "PUT", "DELETE")) {
             assertEquals(404, ask(method, "/payments/none", null).status());
         }
-        assertEquals(404, ask("PUT", "/payments/none/status", "x".repeat(70_000)).status());
+        assertEquals(404,
+                ask("PUT", "/payments/none/status", "x".repeat(70_000)).status());
         String path = pay();
-        for (String after : List.of("-1", "1.5", "x", "", "9007199254740993", "1&after=1",
+        for (String after : List.of("-1", "1.5", "x", "", "9007199254740993",
+                "1&after=1",
                 "99999999999999999999999", "%00")) {
-            assertEquals(400, ask("GET", path + "?after=" + after, null).status(), after);
+            assertEquals(400, ask("GET", path + "?after=" + after, null).status(),
+                    after);
         }
     }
 
@@ -253,20 +273,25 @@ class LongPollingTest {
     @Test
     @DisplayName("the waiter over the cap gets 503 with Retry-After, the others stay")
     void cap() throws Exception {
-        try (Server small = Server.start("lessons/02_long_polling.java", "MAX_WAITERS=2")) {
+        try (Server small =
+                Server.start("lessons/02_long_polling.java", "MAX_WAITERS=2")) {
             String path = Raw.ask(small.port, "POST", "/payments", "{\"amount\":1}")
                     .header("location");
             List<Raw> held = new ArrayList<>();
             for (int i = 1; i <= 2; i++) {
                 int expected = i;
                 held.add(new Raw(small.port).request("GET", path + "?after=1", null));
-                Eventually.see("held", SOON, () -> Raw.ask(small.port, "GET", "/waiting", null)
-                        .text(), text -> text.equals("{\"waiting\":" + expected + "}"));
+                Eventually.see("held", SOON,
+                        () -> Raw.ask(small.port, "GET", "/waiting", null)
+                                .text(),
+                        text -> text.equals("{\"waiting\":" + expected + "}"));
             }
             Raw.Answer refused = Raw.ask(small.port, "GET", path + "?after=1", null);
             assertEquals(503, refused.status());
-            assertTrue(refused.header("retry-after").matches("\\d+"), refused::toString);
-            assertEquals(200, Raw.ask(small.port, "GET", path, null).status(), "news needs no place");
+            assertTrue(refused.header("retry-after").matches("\\d+"),
+                    refused::toString);
+            assertEquals(200, Raw.ask(small.port, "GET", path, null).status(),
+                    "news needs no place");
             Raw.ask(small.port, "PUT", path + "/status", "{\"status\":\"failed\"}");
             for (Raw each : held) {
                 assertEquals(200, each.answer().status());
@@ -279,9 +304,12 @@ class LongPollingTest {
     @DisplayName("a server that stops answers its waiters with 503 and Retry-After")
     void stopping() throws Exception {
         try (Server own = Server.start("lessons/02_long_polling.java")) {
-            String path = Raw.ask(own.port, "POST", "/payments", "{\"amount\":1}").header("location");
-            try (Raw waiter = new Raw(own.port).request("GET", path + "?after=1", null)) {
-                Eventually.see("held", SOON, () -> Raw.ask(own.port, "GET", "/waiting", null).text(),
+            String path = Raw.ask(own.port, "POST", "/payments", "{\"amount\":1}")
+                    .header("location");
+            try (Raw waiter =
+                    new Raw(own.port).request("GET", path + "?after=1", null)) {
+                Eventually.see("held", SOON,
+                        () -> Raw.ask(own.port, "GET", "/waiting", null).text(),
                         text -> text.contains("1"));
                 assertEquals(143, own.stop("TERM"));
                 Raw.Answer last = waiter.answer();
@@ -337,8 +365,10 @@ class LongPollingTest {
             chromium.click("succeed");
             chromium.see("#long .big", "succeeded");
             chromium.see("#short .big", "succeeded");
-            assertEquals("2", chromium.text("#long dd:nth-of-type(1)"), "requests of the long poller");
-            assertEquals("0", chromium.text("#long dd:nth-of-type(2)"), "empty answers");
+            assertEquals("2", chromium.text("#long dd:nth-of-type(1)"),
+                    "requests of the long poller");
+            assertEquals("0", chromium.text("#long dd:nth-of-type(2)"),
+                    "empty answers");
             chromium.see("#long dd:nth-of-type(3)", "^[\\d.]+ ms$");
             chromium.seeWire("^200 OK, held [\\d.]+ s$");
             chromium.seeWire("^204, empty$");
@@ -352,7 +382,8 @@ class LongPollingTest {
     void breakIt() throws Exception {
         try (Chromium chromium = Chromium.open(server, 1440, ColorScheme.DARK)) {
             chromium.click("lose");
-            chromium.see("#outcome", "one step: 200 after \\d+ ms. Naive: 204 after 5.\\d s; the update is lost");
+            chromium.see("#outcome",
+                    "one step: 200 after \\d+ ms. Naive: 204 after 5.\\d s; the update is lost");
             chromium.seeWire("^204, empty, held 5.\\d s$");
             chromium.click("spin");
             chromium.see("#outcome", "^20 requests in ");

@@ -44,26 +44,31 @@ final class Raw implements AutoCloseable {
     }
 
     /// Sends one request on a connection of its own. `fields` are whole header lines.
-    static Answer ask(int port, String method, String target, String body, String... fields)
+    static Answer ask(int port, String method, String target, String body,
+            String... fields)
             throws IOException {
         try (Raw raw = new Raw(port)) {
-            return raw.request(method, target, body, fields).answer(method.equals("HEAD"));
+            return raw.request(method, target, body, fields)
+                    .answer(method.equals("HEAD"));
         }
     }
 
     /// Sends a request with a right Host. A body that is not null is sent as JSON, unless `fields`
     /// name a Content-Type.
-    Raw request(String method, String target, String body, String... fields) throws IOException {
+    Raw request(String method, String target, String body, String... fields)
+            throws IOException {
         StringBuilder head = new StringBuilder(method + " " + target + " HTTP/1.1\r\n");
         String all = String.join("\r\n", fields).toLowerCase(Locale.ROOT);
         if (!all.startsWith("host:") && !all.contains("\nhost:")) {
             head.append("Host: localhost:").append(socket.getPort()).append("\r\n");
         }
-        byte[] bytes = body == null ? new byte[0] : body.getBytes(StandardCharsets.UTF_8);
+        byte[] bytes =
+                body == null ? new byte[0] : body.getBytes(StandardCharsets.UTF_8);
         if (body != null && !all.contains("content-type:")) {
             head.append("Content-Type: application/json\r\n");
         }
-        if (body != null) head.append("Content-Length: ").append(bytes.length).append("\r\n");
+        if (body != null) head.append("Content-Length: ").append(bytes.length)
+                .append("\r\n");
         for (String field : fields) head.append(field).append("\r\n");
         send(head + "\r\n");
         return send(bytes);
@@ -89,10 +94,12 @@ final class Raw implements AutoCloseable {
         Answer head = head();
         ByteArrayOutputStream body = new ByteArrayOutputStream();
         String length = head.header("content-length");
-        if (bodiless || head.status == 204 || head.status == 304 || head.status == 101) {
+        if (bodiless || head.status == 204 || head.status == 304
+                || head.status == 101) {
             return head;
         } else if (head.header("transfer-encoding").equals("chunked")) {
-            for (byte[] chunk = chunk(); chunk.length > 0; chunk = chunk()) body.writeBytes(chunk);
+            for (byte[] chunk = chunk(); chunk.length > 0;
+                    chunk = chunk()) body.writeBytes(chunk);
         } else if (!length.isEmpty()) {
             body.writeBytes(bytes(Integer.parseInt(length)));
         } else {
@@ -110,16 +117,19 @@ final class Raw implements AutoCloseable {
         Map<String, List<String>> headers = new LinkedHashMap<>();
         for (String line = line(); !line.isEmpty(); line = line()) {
             String[] field = line.split(":", 2);
-            headers.computeIfAbsent(field[0].toLowerCase(Locale.ROOT), name -> new ArrayList<>())
+            headers.computeIfAbsent(field[0].toLowerCase(Locale.ROOT),
+                    name -> new ArrayList<>())
                     .add(field[1].strip());
         }
-        return new Answer(Integer.parseInt(status.substring(9, 12)), headers, new byte[0]);
+        return new Answer(Integer.parseInt(status.substring(9, 12)), headers,
+                new byte[0]);
     }
 
     /// Reads one chunk of a chunked body; empty at its end.
     byte[] chunk() throws IOException {
         byte[] chunk = bytes(Integer.parseInt(line().split(";")[0].strip(), 16));
-        if (!line().isEmpty()) throw new AssertionError("a chunk does not end with CRLF");
+        if (!line()
+                .isEmpty()) throw new AssertionError("a chunk does not end with CRLF");
         return chunk;
     }
 
@@ -139,8 +149,9 @@ final class Raw implements AutoCloseable {
     byte[] bytes(int count) throws IOException {
         byte[] bytes = in.readNBytes(count);
         if (bytes.length < count) {
-            throw new AssertionError("the connection ended after " + bytes.length + " of " + count
-                    + " bytes");
+            throw new AssertionError(
+                    "the connection ended after " + bytes.length + " of " + count
+                            + " bytes");
         }
         return bytes;
     }

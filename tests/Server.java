@@ -25,17 +25,20 @@ final class Server implements AutoCloseable {
         this.errors = errors;
         BufferedReader lines = process.inputReader();
         try {
-            ready = CompletableFuture.supplyAsync(() -> lines.lines().findFirst().orElse(""))
+            ready = CompletableFuture
+                    .supplyAsync(() -> lines.lines().findFirst().orElse(""))
                     .get(START_SECONDS, TimeUnit.SECONDS);
         } catch (TimeoutException e) {
             process.destroyForcibly();
-            throw new AssertionError("not ready after " + START_SECONDS + " s; standard error: "
-                    + errors());
+            throw new AssertionError(
+                    "not ready after " + START_SECONDS + " s; standard error: "
+                            + errors());
         }
         if (!ready.matches(".*http://localhost:\\d+/")) {
             process.waitFor(5, TimeUnit.SECONDS);
-            throw new AssertionError("no ready line but '" + ready + "'; standard error: "
-                    + errors());
+            throw new AssertionError(
+                    "no ready line but '" + ready + "'; standard error: "
+                            + errors());
         }
         port = Integer.parseInt(ready.replaceAll(".*:(\\d+)/", "$1"));
         Thread.ofVirtual().start(() -> lines.lines().forEach(line -> {
@@ -55,10 +58,13 @@ final class Server implements AutoCloseable {
 
     /// The same, not started yet: for runs that are expected to fail.
     static ProcessBuilder launch(String script, Path errors, String... settings) {
-        List<String> command = new ArrayList<>(List.of(root().resolve("jbang").toString()));
-        for (String setting : settings) if (setting.startsWith("-")) command.add(setting);
+        List<String> command =
+                new ArrayList<>(List.of(root().resolve("jbang").toString()));
+        for (String setting : settings) if (setting
+                .startsWith("-")) command.add(setting);
         command.add(root().resolve(script).toString());
-        ProcessBuilder builder = new ProcessBuilder(command).redirectError(errors.toFile());
+        ProcessBuilder builder =
+                new ProcessBuilder(command).redirectError(errors.toFile());
         Map<String, String> environment = builder.environment();
         environment.put("PORT", "0");
         environment.remove("MAX_WAITERS");
@@ -76,8 +82,9 @@ final class Server implements AutoCloseable {
         for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
             if (Files.exists(at.resolve("jbang-catalog.json"))) return at;
         }
-        throw new IllegalStateException("Run this from inside the repo: no jbang-catalog.json above "
-                + Path.of("").toAbsolutePath() + ".");
+        throw new IllegalStateException(
+                "Run this from inside the repo: no jbang-catalog.json above "
+                        + Path.of("").toAbsolutePath() + ".");
     }
 
     String url(String path) {

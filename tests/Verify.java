@@ -33,16 +33,18 @@ import picocli.CommandLine.Parameters;
 
 /// The course's own tests: JUnit Jupiter, printed as a specification. Exit code 0 where all pass, 1
 /// where one fails, 2 where none ran.
-@Command(name = "verify", mixinStandardHelpOptions = true, version = "1", sortOptions = false,
+@Command(name = "verify", mixinStandardHelpOptions = true, version = "1",
+        sortOptions = false,
         description = "Runs the course's own tests and prints what each one proves.",
-        footer = {"", "Browser tests need chromium on the PATH, or Playwright's own download;",
-                "without one they are skipped, and with CI=true that is a failure.",
-                "Screenshots are kept in build/screenshots."})
+        footer = {"",
+            "Browser tests need chromium on the PATH, or Playwright's own download;",
+            "without one they are skipped, and with CI=true that is a failure.",
+            "Screenshots are kept in build/screenshots."})
 class Verify implements Callable<Integer>, TestExecutionListener {
     @Parameters(paramLabel = "NAME", arity = "0..*",
             description = "Only test classes whose name contains one of these, ignoring case:"
-                    + " LongPolling, WebSocket, Form, Load, ...")
-    List<String> names = List.of();
+                    + " LongPolling, WebSocket, Form, Load, ...") List<String> names =
+                            List.of();
 
     private int passed;
     private int failed;
@@ -55,16 +57,20 @@ class Verify implements Callable<Integer>, TestExecutionListener {
 
     @Override
     public Integer call() throws Exception {
-        String wanted = names.isEmpty() ? ".*" : "(?i).*(" + String.join("|", names) + ").*";
+        String wanted =
+                names.isEmpty() ? ".*" : "(?i).*(" + String.join("|", names) + ").*";
         Path classes = Path.of(
-                Verify.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+                Verify.class.getProtectionDomain().getCodeSource().getLocation()
+                        .toURI());
         var request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(selectClasspathRoots(Set.of(classes)))
-                .filters(includeClassNamePatterns(".*Test"), includeClassNamePatterns(wanted))
+                .filters(includeClassNamePatterns(".*Test"),
+                        includeClassNamePatterns(wanted))
                 .build();
         LauncherFactory.create().execute(request, this);
         Chromium.stop();
-        System.out.printf("%n%d passed, %d failed, %d skipped%n", passed, failed, skipped);
+        System.out.printf("%n%d passed, %d failed, %d skipped%n", passed, failed,
+                skipped);
         return failed > 0 ? 1 : passed > 0 ? 0 : 2;
     }
 
@@ -112,7 +118,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
     /// The message, and of the stack only the lines of this repo.
     private static String explain(Throwable thrown) {
         StringBuilder text = new StringBuilder("" + thrown.getMessage());
-        if (!(thrown instanceof AssertionError)) text.insert(0, thrown.getClass().getName() + ": ");
+        if (!(thrown instanceof AssertionError)) text.insert(0,
+                thrown.getClass().getName() + ": ");
         for (StackTraceElement line : thrown.getStackTrace()) {
             if (line.getModuleName() == null && !line.getClassName().contains(".")) {
                 text.append("\nat ").append(line.getFileName()).append(':').append(
