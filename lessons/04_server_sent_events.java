@@ -45,7 +45,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.function.Supplier;
 import org.xnio.*;
 import org.xnio.channels.StreamSinkChannel;
 import shared.*;
@@ -92,19 +91,19 @@ interface Event {
 
 // %%
 class Log {
-    static final int EVENTS = 1_000;
-    static final int BYTES = 128 * 1024 * 1024;
     private final TreeMap<Long, byte[]> kept = new TreeMap<>();
     private int size;
     long last = System.currentTimeMillis() * 1_000;
+    boolean ended;
 
     synchronized long append(String event) {
         byte[] bytes = ("id: " + ++last + "\n" + event).getBytes(StandardCharsets.UTF_8);
         kept.put(last, bytes);
         size += bytes.length;
-        while (kept.size() > EVENTS || size > BYTES) {
+        while (kept.size() > 1_000 || size > 128 * 1024 * 1024) {
             size -= kept.pollFirstEntry().getValue().length;
         }
+        ended = false;
         return last;
     }
 
@@ -117,8 +116,8 @@ class Log {
 
     /// The newest id counts as held even before the first event.
     synchronized boolean holds(String id) {
-        if (!id.matches("[1-9]\\d{0,15}")) return false;
-        return kept.containsKey(Long.parseLong(id)) || id.equals("" + last);
+        return id.matches("[1-9]\\d{0,15}")
+                && (kept.containsKey(Long.parseLong(id)) || id.equals("" + last));
     }
 }
 
@@ -201,25 +200,21 @@ class EventStream {
 class Feed {
     final Log log = new Log();
     final Map<Executor, Set<EventStream>> streams = new ConcurrentHashMap<>();
-    private boolean ended;
 
     void publish(HttpServerExchange exchange, byte[] body) {
-        String event = Event.parse(body);
-        synchronized (log) {
-            ended = false;
-            Http.json(exchange, 202, Map.of("id", log.append(event)));
-        }
+        long id = log.append(Event.parse(body));
         streams.forEach((thread, own) ->
                 thread.execute(() -> own.forEach(EventStream::send)));
+        Http.json(exchange, 202, Map.of("id", id));
     }
 
-    /// Gives the reader its place; null when the feed has ended.
-    String join(EventStream stream, Set<EventStream> own, String lastId) {
+    /// Gives a reader its place, and returns what it hears first.
+    String join(EventStream stream, String lastId) {
         synchronized (log) {
-            if (ended) return null;
-            own.add(stream);
+            if (log.ended) return null;
             boolean held = log.holds(lastId);
             stream.next = 1 + (held ? Long.parseLong(lastId) : log.last);
+            own(stream.exchange).add(stream);
             boolean reset = !held && !lastId.isEmpty();
             return "retry: 1000\n\n" + (reset ? Event.lines("reset", "{}") : "");
         }
@@ -227,40 +222,45 @@ class Feed {
 
     void end() {
         synchronized (log) {
-            ended = true;
+            log.ended = true;
             streams.forEach((thread, own) -> {
                 List<EventStream> all = List.copyOf(own);
-                own.removeAll(all);
+                own.clear();
                 thread.execute(() -> all.forEach(each -> each.exchange.endExchange()));
             });
         }
+    }
+
+    Set<EventStream> own(HttpServerExchange exchange) {
+        return streams.computeIfAbsent(exchange.getIoThread(),
+                thread -> ConcurrentHashMap.newKeySet());
+    }
+
+    List<EventStream> all() {
+        return streams.values().stream().flatMap(Set::stream).toList();
     }
 }
 
 // %% [markdown]
 // ## A subscription
 //
-// The browser sends `Last-Event-ID` when it reconnects. It cannot on a
-// first request, so a page that knows an id puts it into the URL, and the
+// The browser sends `Last-Event-ID` when it reconnects. A page that knows
+// an id from before puts it into the URL, as it cannot set the header; the
 // header wins. `no-cache` and `X-Accel-Buffering` ask proxies to pass each
-// event on; one that collects them makes a stream look dead. A comment
-// every 15 seconds keeps a quiet one from looking idle.
+// event on at once. A comment every 15 seconds keeps a quiet stream from
+// looking dead, and `onGone` notices a reader that left.
 //
-// With `?ticks=1` an interval sends the server's own gauges every 5
-// seconds. They have no id, as nobody wants old ones replayed.
+// `?ticks=1` adds the server's own gauges every 5 seconds. They have no
+// id, as nobody wants old ones replayed.
 
 // %%
 record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) {
-    static void follow(HttpServerExchange exchange, Feed feed) {
-        String inQuery = Http.query(exchange, "lastEventId");
+    void begin() {
+        String inUrl = Http.query(exchange, "lastEventId");
         var header = exchange.getRequestHeaders().get("Last-Event-ID");
         String lastId = header == null ? "" : String.join(",", header);
-        if (lastId.isEmpty() && inQuery != null) lastId = inQuery;
         boolean ticks = Http.queryInteger(exchange, "ticks", 0, 0, 1) == 1;
-        Set<EventStream> own = feed.streams.computeIfAbsent(exchange.getIoThread(),
-                thread -> ConcurrentHashMap.newKeySet());
-        EventStream stream = new EventStream(exchange, feed.log);
-        String start = feed.join(stream, own, lastId);
+        String start = feed.join(stream, lastId.isEmpty() && inUrl != null ? inUrl : lastId);
         if (start == null) {
             Http.empty(exchange, 204);
             return;
@@ -269,5 +269,132 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
                 .put(Headers.CONTENT_TYPE, "text/event-stream")
                 .put(Headers.CACHE_CONTROL, "no-cache")
                 .put(new HttpString("X-Accel-Buffering"), "no");
+        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
+            onEnd(() -> feed.own(exchange).remove(stream));
+            every(15, () -> stream.say(": still here\n\n"));
+            if (ticks) every(5, () -> stream.say(Event.lines("tick", gauges())));
+            Http.onGone(exchange, () -> {});
+            stream.open(start);
+            if (exchange.getRequestMethod().equals(Methods.HEAD)) exchange.endExchange();
+        });
+    }
+
+    private void every(int seconds, Runnable work) {
+        var timer = exchange.getIoThread().executeAtInterval(work, seconds, TimeUnit.SECONDS);
+        onEnd(timer::remove);
+    }
+
+    private void onEnd(Runnable work) {
+        exchange.addExchangeCompleteListener((done, next) -> {
+            work.run();
+            next.proceed();
+        });
+    }
+
+    private String gauges() {
+        Runtime jvm = Runtime.getRuntime();
+        return Http.JSON.writeValueAsString(Map.of("streams", feed.all().size(),
+                "threads", ManagementFactory.getThreadMXBean().getThreadCount(),
+                "heap", jvm.totalMemory() - jvm.freeMemory()));
+    }
+}
+
+// %% [markdown]
+// ## The browser's side
+//
+// `EventSource` instead of `fetch`: it reconnects and resumes by itself
+// after an end or a cut. But **any status except 200 is final**, so a 503
+// while a server restarts would silence the page for good. We see that as
+// `CLOSED`, ask with HEAD whether 204, the intended end, was meant, and
+// else begin again. The last id is on the event, not on the source.
+//
+// On `reset` we load the whole state, which says up to which id it goes,
+// and go on from there. Ids rise, so a lower one is a duplicate.
+
+// %%
+interface Subscriber {
+    // language=JavaScript
+    String SCRIPT = """
+            function subscribe(query, page, last = 0, failures = 0) {
+              const { types, show, load, state, signal } = page;
+              const resume = last ? `&lastEventId=${last}` : "";
+              const source = new EventSource(`/events?${query}${resume}`);
+              const again = (id) => signal.aborted || subscribe(query, page, id, failures + 1);
+              signal.addEventListener("abort", () => source.close());
+              source.onopen = () => state("open", (failures = 0));
+              source.onerror = async (event) => {
+                if (event instanceof MessageEvent) return; // published as "error"
+                const closed = source.readyState === EventSource.CLOSED;
+                state(closed ? "closed" : "reconnecting");
+                if (!closed) return; // the browser's own retry
+                const head = { method: "HEAD", cache: "no-store", signal };
+                const answer = await fetch(`/events?${query}`, head).catch(() => null);
+                if (answer?.status === 204) return state("ended");
+                await pause(Math.min(30_000, 1000 * 2 ** failures) * (0.5 + Math.random()), signal);
+                again(last);
+              };
+              source.addEventListener("reset", async () => {
+                source.close();
+                again((await load().catch(() => pause(1000, signal))) ?? last);
+              });
+              const receive = (event) => {
+                const id = Number(event.lastEventId); // a tick carries the newest one
+                if (id > last || event.type === "tick") show(event);
+                last = Math.max(id, last);
+              };
+              for (const type of types) source.addEventListener(type, receive);
+            }
+            """;
+}
+
+// %% [markdown]
+// ## Break it
+//
+// **Cut tab A.** Its socket is reset, and three notices are published while
+// it is away. It comes back after `retry` with the header `Last-Event-ID`,
+// and gets these three. In DevTools, tab *EventStream* of a request shows
+// events as they arrive.
+//
+// **Unknown id.** Tab A claims an id that nobody gave. It is told `reset`.
+//
+// **Use up six connections.** Over HTTP/1.1 a browser opens six to a host,
+// all tabs together. With six streams open the next request has to wait.
+//
+// **End it.** `DELETE` ends the streams; each tab asks again, and 204 sets
+// its `readyState` to 2 for good. The next notice reopens the feed.
+
+// %%
+class Cut {
+    static void reset(EventStream stream) {
+        var connection = stream.exchange.getConnection();
+        try {
+            connection.setOption(Options.CLOSE_ABORT, true);
+        } catch (IOException gone) {
+            return;
+        }
+        IoUtils.safeClose(connection);
+    }
+}
+
+class ServerSentEvents {
+    static HttpHandler routes() {
+        Feed feed = new Feed();
+        Serve.onStop(feed::end);
+        return new Routes()
+                .page("04_server_sent_events", Subscriber.SCRIPT)
+                .post("/events", feed::publish)
+                .get("/events", exchange -> new Subscription(feed, exchange,
+                        new EventStream(exchange, feed.log)).begin())
+                .delete("/events", (exchange, body) -> {
+                    feed.end();
+                    Http.empty(exchange, 204);
+                })
+                .get("/streams", exchange -> Http.json(exchange, 200, Map.of("streams", feed.all().size())))
+                .get("/_/state", exchange -> Http.json(exchange, 200, Map.of("id", feed.log.last)))
+                ;
+    }
+
+    void main() {
+        Serve.run("04 Server-sent events", 8004, routes());
     }
 }
