@@ -10,14 +10,18 @@ import java.util.Queue;
 final class Conversation {
     /// A request and what becomes of it. `quiet` ones belong to the page itself.
     static final class Exchange {
+        static final Exchange UNKNOWN = new Exchange(0, true, false, false);
+
         final int number;
-        final String method;
+        final boolean get;
+        final boolean head;
         final boolean quiet;
         long readAt;
 
-        Exchange(int number, String method, boolean quiet) {
+        Exchange(int number, boolean get, boolean head, boolean quiet) {
             this.number = number;
-            this.method = method;
+            this.get = get;
+            this.head = head;
             this.quiet = quiet;
         }
     }
@@ -81,12 +85,11 @@ final class Conversation {
         }
 
         @Override
-        boolean head(String head) {
-            String[] line = head.stripLeading().split("[ \r\n]", 3);
-            String target = line.length > 1 ? line[1] : "";
-            boolean quiet = target.startsWith("/_/page/");
-            reading = new Exchange(wire.nextExchange(), line[0], quiet);
-            title = line[0] + " " + target;
+        boolean head() {
+            boolean quiet = startsWith(0, "get /_/page/");
+            reading = new Exchange(wire.nextExchange(), startsWith(0, "get "),
+                    startsWith(0, "head "), quiet);
+            title = isKept() ? firstLine(0).replaceFirst(" HTTP/1..$", "") : null;
             unanswered.add(reading);
             Conversation.this.count(!quiet);
             return true;
@@ -121,17 +124,17 @@ final class Conversation {
         }
 
         @Override
-        boolean head(String head) {
-            title = head.substring(Math.min(head.length(), 9), head.indexOf('\r'));
-            status = title.matches("\\d{3}.*") ? Integer.parseInt(title.substring(0, 3)) : 0;
+        boolean head() {
+            status = (int) decimal(9);
             if (status == CONTINUE) return false;
+            title = isKept() ? firstLine(9) : null;
             if (unanswered.size() == 1) requests.end();
-            answering = unanswered.isEmpty() ? new Exchange(0, "", false) : unanswered.poll();
+            answering = unanswered.isEmpty() ? Exchange.UNKNOWN : unanswered.poll();
             boolean timed = answering.readAt != 0;
             held = timed ? (System.nanoTime() - answering.readAt) / 1e6 : null;
-            boolean body = !answering.method.equals("HEAD") && status != 204
-                    && status != 304 && status != SWITCHING_PROTOCOLS;
-            if (body && field(head, "content-type").startsWith("text/event-stream")) {
+            boolean body = !answering.head && status != 204 && status != 304
+                    && status != SWITCHING_PROTOCOLS;
+            if (body && isEventStream()) {
                 emit();
                 events = new Events(Conversation.this, answering);
             }
@@ -177,7 +180,7 @@ final class Conversation {
             if (answering.quiet) return;
             count();
             boolean empty = status == 204 || status == 304;
-            if (empty && answering.method.equals("GET")) wire.empty.increment();
+            if (empty && answering.get) wire.empty.increment();
             if (isKept()) {
                 wire.emit(row(this, answering, "response", title, status, held, null));
             }

@@ -46,9 +46,7 @@ abstract class Cutter {
     }
 
     /// Was the unit seen from its beginning?
-    final boolean isKept() {
-        return kept != null;
-    }
+    final boolean isKept() { return kept != null; }
 
     final byte[] kept() {
         return kept == null ? new byte[0] : kept.toByteArray();

@@ -42,7 +42,8 @@ final class Events extends Cutter {
         String title = comment ? "comment" : text.contains("data:")
                 ? "event: " + field(text, "event", "message") : "retry";
         boolean answersSomebody = !field(text, "id", "").isEmpty();
-        wire.emit(conversation.row(this, exchange, comment ? "comment" : "event", title, 0,
+        wire.emit(conversation.row(this, exchange, comment ? "comment" : "event", title,
+                0,
                 answersSomebody ? wire.sinceHeard() : null, text));
     }
 

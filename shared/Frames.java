@@ -14,7 +14,8 @@ final class Frames extends Cutter {
     private final byte[] head = new byte[14];
     private int length;
 
-    Frames(Conversation conversation, Conversation.Exchange exchange, boolean incoming) {
+    Frames(Conversation conversation, Conversation.Exchange exchange,
+            boolean incoming) {
         super(conversation.wire, incoming);
         this.conversation = conversation;
         this.exchange = exchange;
@@ -48,9 +49,7 @@ final class Frames extends Cutter {
                 : Math.max(0, fields.getLong(2));
     }
 
-    private boolean isMasked() {
-        return head[1] < 0;
-    }
+    private boolean isMasked() { return head[1] < 0; }
 
     private void end() {
         int opcode = head[0] & 0x0f;
@@ -64,7 +63,8 @@ final class Frames extends Cutter {
 
     private void emit(int opcode, boolean answer) {
         byte[] raw = kept();
-        byte[] payload = Arrays.copyOfRange(raw, Math.min(length, raw.length), raw.length);
+        byte[] payload =
+                Arrays.copyOfRange(raw, Math.min(length, raw.length), raw.length);
         for (int i = 0; isMasked() && i < payload.length; i++) {
             payload[i] ^= head[length - 4 + i % 4];
         }
@@ -73,7 +73,8 @@ final class Frames extends Cutter {
             code = ByteBuffer.wrap(payload).getShort() & 0xffff;
             payload = Arrays.copyOfRange(payload, 2, payload.length);
         }
-        Charset charset = opcode == 2 ? StandardCharsets.ISO_8859_1 : StandardCharsets.UTF_8;
+        Charset charset =
+                opcode == 2 ? StandardCharsets.ISO_8859_1 : StandardCharsets.UTF_8;
         String title = switch (opcode) {
             case 0 -> "continuation";
             case 1 -> "text";

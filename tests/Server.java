@@ -11,6 +11,7 @@ import java.util.concurrent.TimeoutException;
 
 /// A script of this repo, running as a learner runs it: its own process, started by `./jbang`, on
 /// a free port that its ready line tells.
+@SuppressWarnings("try") // close may be interrupted
 final class Server implements AutoCloseable {
     private static final int START_SECONDS = 120;
 

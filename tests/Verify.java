@@ -11,6 +11,7 @@
 //DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
+//MAIN Verify
 //SOURCES *.java
 //SOURCES ../shared/*.java
 
