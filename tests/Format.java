@@ -103,6 +103,7 @@ class Format {
         if (name.startsWith("preserve_white_space_between_code")) return "true";
         // What the author put on one line stays there, where it fits.
         if (name.equals("keep_code_block_on_one_line")) return "one_line_if_empty";
+        if (name.equals("keep_simple_getter_setter_on_one_line")) return "false";
         if (name.startsWith("keep_") && usual.equals("false")) return "true";
         if (name.startsWith("keep_")) return "one_line_preserve";
         // No blank line is added.
