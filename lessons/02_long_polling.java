@@ -44,7 +44,6 @@ import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
-import java.util.regex.Pattern;
 import org.xnio.XnioExecutor;
 import shared.*;
 
@@ -66,25 +65,29 @@ record Snapshot(String id, String status, long version) {
 // %% [markdown]
 // ## A waiter is an object, not a thread
 //
-// A held request costs a few kilobytes: this object, the exchange and
-// its socket. Undertow lets a handler return without an answer, and the
-// exchange lives on. Were each waiter a blocked worker thread, a small
-// pool would be used up at once and the server would stand still.
-//
-// An exchange belongs to one I/O thread, so every answer is given there.
+// Undertow, our HTTP server, calls a request and its answer an
+// *exchange*. It ends when its handler returns, unless the handler has
+// called `dispatch`: then it lives on, without a thread, until somebody
+// answers. That costs a few kilobytes of heap. Were each waiter a blocked
+// thread of a small pool, the pool would soon be used up; virtual threads
+// would do, at more memory. One of the server's few I/O threads owns each
+// exchange, and answers are given there.
 
 // %%
 class Waiter {
+    final Payment payment;
     final HttpServerExchange exchange;
     final long after;
     XnioExecutor.Key deadline;
 
-    Waiter(HttpServerExchange exchange, long after) {
+    Waiter(Payment payment, HttpServerExchange exchange, long after) {
+        this.payment = payment;
         this.exchange = exchange;
         this.after = after;
     }
 
-    void answer(Snapshot now) {
+    void answer() {
+        Snapshot now = payment.now();
         if (now.version() > after) Http.json(exchange, 200, now);
         else Http.empty(exchange, 204);
     }
@@ -98,7 +101,7 @@ class Waiter {
 // ## Check and park in one step
 //
 // A server that checks for news first and parks the request afterwards
-// loses the update that lands in between: the waiter was not there yet,
+// misses the update that lands in between: the waiter was not there yet,
 // so nobody wakes it. We do both under one lock. An update either comes
 // before the check and is seen, or it finds the waiter parked.
 //
@@ -123,6 +126,10 @@ class Payment {
         return !news && waiters.add(waiter);
     }
 
+    synchronized void parkUnchecked(Waiter waiter) {
+        waiters.add(waiter); // only for "Break it"
+    }
+
     synchronized boolean remove(Waiter waiter) {
         return waiters.remove(waiter);
     }
@@ -145,36 +152,40 @@ class Payment {
 //
 // A waiter leaves with news, at its deadline, because its client closed
 // the connection, or because the server stops. The deadline is no error:
-// 204 says "nothing new, ask again". Not 408, which blames the client for
-// a slow request, and not 504, which is a gateway's word. 25 seconds stay
-// below the 30 to 60 after which many proxies give up on an answer.
+// 204 says "nothing new, ask again"; 408 would blame the client for a
+// slow request, 504 is a gateway's word. 25 seconds stay below the 30 that
+// [RFC 6202, section 5.5](https://www.rfc-editor.org/rfc/rfc6202#section-5.5)
+// calls safer, and the 60 after which nginx gives up by default.
 //
-// A held request reads nothing, so it would not notice that its client
-// left; `onGone` listens for that. And since strangers can use waiters
-// up, there is a cap.
+// `Prefer: wait=10` says how long the client is ready to wait
+// ([RFC 7240, section 4.3](https://www.rfc-editor.org/rfc/rfc7240#section-4.3)).
+// We cap it at 60; `wait=0` makes a short poll. Nothing is read while we
+// hold, so `onGone` listens for a client that leaves. And since strangers
+// can use waiters up, there is a cap.
 
 // %%
 class Waiting {
     static final int MAX = Serve.environment("MAX_WAITERS", 20_000, 0, 1_000_000);
     final AtomicInteger count = new AtomicInteger();
+    volatile boolean stopping;
 
-    void hold(Payment payment, Waiter waiter, int seconds) {
-        if (seconds == 0 || !payment.park(waiter)) {
-            waiter.answer(payment.now());
-            return;
-        }
-        if (count.incrementAndGet() > MAX) {
-            leave(payment, waiter, () -> waiter.refuse("Too many requests are held."));
+    void hold(Waiter waiter, int seconds) {
+        if (seconds == 0 || !waiter.payment.park(waiter)) waiter.answer();
+        else keep(waiter, seconds);
+    }
+
+    void keep(Waiter waiter, int seconds) {
+        if (count.incrementAndGet() > MAX || stopping) {
+            leave(waiter, () -> waiter.refuse("Too many requests are held."));
             return;
         }
         waiter.deadline = waiter.exchange.getIoThread().executeAfter(
-                () -> leave(payment, waiter, () -> waiter.answer(payment.now())),
-                seconds, TimeUnit.SECONDS);
-        Http.onGone(waiter.exchange, () -> leave(payment, waiter, () -> {}));
+                () -> leave(waiter, waiter::answer), seconds, TimeUnit.SECONDS);
+        Http.onGone(waiter.exchange, () -> leave(waiter, () -> {}));
     }
 
-    void leave(Payment payment, Waiter waiter, Runnable answer) {
-        if (payment.remove(waiter)) end(waiter, answer);
+    void leave(Waiter waiter, Runnable answer) {
+        if (waiter.payment.remove(waiter)) end(waiter, answer);
     }
 
     void end(Waiter waiter, Runnable answer) {
@@ -185,34 +196,13 @@ class Waiting {
 }
 
 // %% [markdown]
-// ## How long the client wants to wait
-//
-// `Prefer: wait=10` lets the client choose
-// ([RFC 7240, section 4.3](https://www.rfc-editor.org/rfc/rfc7240#section-4.3)).
-// It is a preference, not an order: we cap it at a minute and ignore what
-// we cannot read. `wait=0` asks for an answer at once, which makes this
-// same endpoint a short poller's.
-
-// %%
-class Prefer {
-    static final Pattern WAIT =
-            Pattern.compile("(?i)(?:^|,)\\s*wait\\s*=\\s*\"?(\\d+)\"?\\s*(?=[,;]|$)");
-
-    static int wait(HttpServerExchange exchange) {
-        var lines = exchange.getRequestHeaders().get("Prefer");
-        var found = WAIT.matcher(lines == null ? "" : String.join(",", lines));
-        if (!found.find()) return 25;
-        String seconds = found.group(1);
-        return seconds.length() > 4 ? 60 : Math.min(60, Integer.parseInt(seconds));
-    }
-}
-
-// %% [markdown]
 // ## The server's side, put together
 //
-// A new payment is pending. The bank settles it once; a second word from
-// it is a conflict. To wake the waiters we loop over them and hand each
-// answer to the I/O thread of its exchange. No handler ever blocks.
+// The bank settles a payment once; a second word from it is a conflict.
+// To wake the waiters we hand each answer to the I/O thread of its
+// exchange; no handler ever blocks. Every answer is true for one moment
+// and one client, so `no-store` keeps all caches out. (Old payments are
+// never removed here. A shop would have a database.)
 
 // %%
 class Desk {
@@ -223,18 +213,16 @@ class Desk {
     void pay(HttpServerExchange exchange, byte[] body) {
         Http.integer(Http.object(body), "amount", 1, 99_999_999);
         String id = "" + lastId.incrementAndGet();
-        Payment payment = new Payment(id);
-        payments.put(id, payment);
+        payments.put(id, new Payment(id));
         exchange.getResponseHeaders().put(Headers.LOCATION, "/payments/" + id);
-        Http.json(exchange, 201, payment.now());
+        Http.json(exchange, 201, payments.get(id).now());
     }
 
     void follow(HttpServerExchange exchange) {
-        Payment payment = payment(exchange);
         long after = Http.queryInteger(exchange, "after", 0, 0, 1L << 53);
-        Waiter waiter = new Waiter(exchange, after);
+        Waiter waiter = new Waiter(payment(exchange), exchange, after);
         exchange.dispatch(SameThreadExecutor.INSTANCE,
-                () -> waiting.hold(payment, waiter, Prefer.wait(exchange)));
+                () -> waiting.hold(waiter, Http.preferredWait(exchange, 25, 60)));
     }
 
     void settle(HttpServerExchange exchange, byte[] body) {
@@ -243,20 +231,21 @@ class Desk {
             throw new Problem(400, "'status' must be succeeded or failed.");
         }
         Payment payment = payment(exchange);
-        wake(payment.settle(status), waiter -> waiter.answer(payment.now()));
+        wake(payment.settle(status), Waiter::answer);
         Http.json(exchange, 200, payment.now());
     }
 
-    void wake(List<Waiter> waiters, Consumer<Waiter> answer) {
-        for (Waiter each : waiters) {
-            each.exchange.getIoThread().execute(
-                    () -> waiting.end(each, () -> answer.accept(each)));
+    void stop() {
+        waiting.stopping = true;
+        for (Payment each : payments.values()) {
+            wake(each.removeAll(), waiter -> waiter.refuse("The server stops."));
         }
     }
 
-    void stop() {
-        for (Payment each : payments.values()) {
-            wake(each.removeAll(), waiter -> waiter.refuse("The server stops."));
+    private void wake(List<Waiter> waiters, Consumer<Waiter> answer) {
+        for (Waiter each : waiters) {
+            each.exchange.getIoThread().execute(
+                    () -> waiting.end(each, () -> answer.accept(each)));
         }
     }
 
@@ -269,34 +258,30 @@ class Desk {
 // ## The browser's side
 //
 // The client asks again at once after news and after a deadline. It
-// pauses only after an error, longer each time, or as long as
-// `Retry-After` says. It stops when the payment is settled, when `signal`
-// is aborted (the user leaves), and on an answer that will not get
-// better, such as 404.
+// pauses only after an error: longer each time, with some chance in it so
+// that not all come back at once, and never less than `Retry-After` says.
+// It stops when the payment is settled, when `signal` is aborted (the user
+// leaves the page), and on an answer that will not get better.
 //
-// `fetch` resolves when the head of the answer is there; the body may
-// still be on its way. `response.json()` waits for it and parses it.
-//
-// Chromium lets only one request at a time fetch a URL into its cache, so
-// two tabs with the same held URL would queue. `cache: "no-store"` keeps
-// the browser's cache out of it.
+// `fetch` resolves when the head of the answer is there;
+// `response.json()` waits for the body and parses it. Chromium lets one
+// request at a time fetch a URL into its cache, and others to the same
+// URL wait, for up to 20 s; `cache: "no-store"` keeps the cache out of it.
 
 // %%
 interface LongPoller {
     // language=JavaScript
     String SCRIPT = """
             async function longPoll(id, { signal, show, count }) {
-              let version = 0;
-              for (let errors = 0; !signal.aborted;) {
-                let retryAfter = null;
+              for (let version = 0, errors = 0; !signal.aborted;) {
+                let response;
                 try {
-                  const response = await fetch(`/payments/${id}?after=${version}`, {
+                  response = await fetch(`/payments/${id}?after=${version}`, {
                     signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
                     cache: "no-store",
                   });
                   count(response);
-                  if (response.status >= 400 && response.status < 500) return;
-                  retryAfter = response.headers.get("Retry-After");
+                  if (response.status === 404) return; // will not get better
                   if (!response.ok) throw new Error(`status ${response.status}`);
                   errors = 0;
                   if (response.status === 204) continue; // the deadline: ask again
@@ -305,9 +290,9 @@ interface LongPoller {
                   show(payment);
                   if (payment.status !== "pending") return; // the target condition
                 } catch (error) {
-                  if (signal.aborted) return;
+                  const asked = Number(response?.headers.get("Retry-After")) || 0;
                   const backoff = Math.min(30, 2 ** errors++) * (0.5 + Math.random());
-                  await pause(1000 * (Number(retryAfter) || backoff), signal);
+                  await pause(1000 * Math.max(asked, backoff), signal);
                 }
               }
             }
@@ -317,52 +302,49 @@ interface LongPoller {
 // %% [markdown]
 // ## Break it
 //
-// The buttons and cards of the demo are in `02_long_polling.html`. Four of
-// them make the famous mistakes.
+// The buttons of the demo are in `02_long_polling.html`.
 //
-// **Lose an update.** The handler below checks for news, spends 300 ms
-// elsewhere, and only then waits. The bank answers in between. The naive
-// request sleeps until its deadline beside the news that it waits for.
+// **Miss the wake-up.** The handler below checks for news, spends 300 ms
+// elsewhere, and only then parks. The bank answers in between: nobody
+// wakes the request, and the news lies there until its deadline of 5 s.
 //
 // **Forget the cursor.** Without `after`, every answer is news. The held
 // request turns into a loop at full speed; the demo stops it after 20.
 //
 // **Leave while held.** A client goes away in the middle of its wait.
-// `GET /waiting` goes up by one and back, or dead waiters would pile up.
+// `GET /waiting` goes up by one and back at once.
 //
 // **Use up six connections.** Over HTTP/1.1 a browser opens six
 // connections to one host, for all its tabs together. Six held polls
-// stall every other request to it. HTTP/2 shares one connection instead.
+// stall every other request to it. HTTP/2 shares one connection, usually
+// for 100 or more requests at once.
 
 // %%
 class Naive {
-    static void follow(HttpServerExchange exchange, Payment payment) {
-        boolean news = payment.now().version() > 1;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            if (news) Http.json(exchange, 200, payment.now());
-            else exchange.getIoThread().executeAfter(
-                    () -> waitForTheNextUpdate(exchange), 300, TimeUnit.MILLISECONDS);
+    static void follow(Waiter waiter, Waiting waiting) {
+        boolean news = waiter.payment.now().version() > waiter.after;
+        waiter.exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
+            if (news) waiter.answer();
+            else waiter.exchange.getIoThread().executeAfter(() -> {
+                waiter.payment.parkUnchecked(waiter);
+                waiting.keep(waiter, 5);
+            }, 300, TimeUnit.MILLISECONDS);
         });
-    }
-
-    static void waitForTheNextUpdate(HttpServerExchange exchange) {
-        exchange.getIoThread().executeAfter(
-                () -> Http.empty(exchange, 204), 5, TimeUnit.SECONDS);
     }
 }
 
 // %% [markdown]
-// ## Routes
+// ## Putting it together
 //
-// `no-store` keeps every cache out: an answer is true for one moment and
-// one client. `routes()` builds the server side; `main` only serves it.
+// `routes()` builds the server side; `main` only serves it.
 
 // %%
 class LongPolling {
     static HttpHandler routes() {
         Desk desk = new Desk();
         Serve.onStop(desk::stop);
-        Routes routes = new Routes()
+        return new Routes()
+                .always("Cache-Control", "no-store")
                 .page("02_long_polling", LongPoller.SCRIPT)
                 .known("id", desk.payments::containsKey)
                 .post("/payments", desk::pay)
@@ -370,12 +352,8 @@ class LongPolling {
                 .put("/payments/{id}/status", desk::settle)
                 .get("/waiting", exchange -> Http.json(exchange, 200,
                         Map.of("waiting", desk.waiting.count.get())))
-                .get("/_/naive/{id}",
-                        exchange -> Naive.follow(exchange, desk.payment(exchange)));
-        return exchange -> {
-            exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-store");
-            routes.handleRequest(exchange);
-        };
+                .get("/_/naive/{id}", exchange -> Naive.follow(
+                        new Waiter(desk.payment(exchange), exchange, 1), desk.waiting));
     }
 
     void main() {
@@ -387,18 +365,19 @@ class LongPolling {
 // ## Try it
 //
 // 1. Open DevTools, tab *Network*, and press *Pay*. The long poll stays
-//    *pending*; the short polls come and go with status 204.
+//    *pending*; the short polls come and go, most with status 204.
 // 2. Set the short poller to 20 s, press *Pay*, and let the bank answer a
 //    second later. Compare the two stalenesses.
-// 3. Press *Pay* and hold a request by hand; the wire shows it as another
-//    client. Put the payment's number in place of 1:
+// 3. Press *Pay* and hold a request by hand, with the payment's number in
+//    place of 1; 204 comes after 5 s, or 200 as soon as the bank answers:
 //    `curl -i -H 'Prefer: wait=5' 'http://localhost:8002/payments/1?after=1'`
 //
 // ## What it costs, and when to choose it
 //
-// News needs one network transit when a request is waiting. News that
-// comes just after an answer left waits for that answer to arrive and for
-// the next request to come back: more than three transits at worst
+// News takes one network transit (one way, server to client) when a
+// request is waiting. News that comes just after an answer left waits for
+// that answer to arrive and the next request to come back, then travels
+// itself: three transits, more if a packet is lost
 // ([RFC 6202, section 2.2](https://www.rfc-editor.org/rfc/rfc6202#section-2.2)).
 // And each message costs a whole request, head and all.
 //
@@ -406,16 +385,15 @@ class LongPolling {
 // |---|---|---|
 // | empty answers | nearly all | one per deadline |
 // | staleness | up to the interval | one to three transits |
-// | open connections | none between polls | one per waiting client |
+// | requests held | none | one per waiting client |
 // | server code | a plain GET | a set of waiters, a deadline |
 //
 // Long polling suits rare news that should arrive at once: a payment, a
-// finished job, a login approved on a phone. It needs little code and no
-// special infrastructure, only proxies that wait as long as we hold. For
-// a steady flow choose server-sent events, or WebSocket where the client
-// talks back. A bank tells a *server* by webhook (lesson 05); the page
-// still has to hear it from that server.
+// finished job, a login approved on a phone. It needs only proxies that
+// wait as long as we hold. For a steady flow choose server-sent events, or
+// WebSocket where the client talks back. A bank tells a *server* by
+// webhook (lesson 05); the page still has to hear it from that server.
 //
-// In a kernel, evaluate the cells and type
+// In a notebook kernel or `jshell`, evaluate the cells and type
 // `Serve.start(8002, LongPolling.routes()).port`: it shows 8002, and the
-// page is at that port.
+// page is at that port. (Stop the script first, or take another port.)

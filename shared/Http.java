@@ -11,6 +11,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.xnio.IoUtils;
 import io.undertow.server.protocol.http.HttpServerConnection;
 import tools.jackson.core.JacksonException;
@@ -26,6 +27,8 @@ public final class Http {
             .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
             .build();
 
+    private static final Pattern WAIT = Pattern.compile(
+            "(?i)(?:^|,)\\s*wait\\s*=\\s*(\"?)(\\d+)\\1\\s*(?=[,;]|$)");
     private static final AttachmentKey<Runnable[]> GONE =
             AttachmentKey.create(Runnable[].class);
 
@@ -146,6 +149,15 @@ public final class Http {
         }
         throw new Problem(400, "'%s' must be a whole number from %d to %d."
                 .formatted(name, min, max));
+    }
+
+    /// How many seconds a client is ready to wait: `Prefer: wait=N` (RFC 7240 section 4.3),
+    /// at most `max`; `usual` where it is absent or cannot be read.
+    public static int preferredWait(HttpServerExchange exchange, int usual, int max) {
+        var lines = exchange.getRequestHeaders().get("Prefer");
+        var found = WAIT.matcher(lines == null ? "" : String.join(",", lines));
+        if (!found.find()) return usual;
+        return (int) Math.min(max, Double.parseDouble(found.group(2)));
     }
 
     /// The part of the path that a template such as `/payments/{id}` names.

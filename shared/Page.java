@@ -153,7 +153,7 @@ final class Page {
     }
 
     private static String pre(String text) {
-        return "<pre tabindex=\"0\"><code>" + escape(text.strip()) + "</code></pre>";
+        return "<pre><code>" + escape(text.strip()) + "</code></pre>";
     }
 
     private static String escape(String text) {
@@ -185,8 +185,6 @@ final class Page {
             {commands}</ul>
             </nav>
             <main>
-            <article id="notebook">
-            {notebook}</article>
             <aside>
             <section id="demo" aria-label="Live demo">
             {demo}</section>
@@ -198,8 +196,11 @@ final class Page {
             <div id="wire-plot"></div>
             <div id="wire-lanes" aria-hidden="true"></div>
             <ol id="wire-rows" tabindex="0" aria-label="What was on the wire, newest last"></ol>
+            <button id="wire-newest" hidden>Newer rows below</button>
             </section>
             </aside>
+            <article id="notebook">
+            {notebook}</article>
             </main>
             </body>
             </html>

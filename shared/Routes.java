@@ -36,6 +36,7 @@ public final class Routes implements HttpHandler {
     private final PathTemplateMatcher<Map<HttpString, HttpHandler>> paths =
             new PathTemplateMatcher<>();
     private final Map<String, Predicate<String>> known = new LinkedHashMap<>();
+    private final Map<HttpString, String> always = new LinkedHashMap<>();
 
     /// Answers GET, and HEAD with the same headers.
     public Routes get(String path, HttpHandler handler) {
@@ -52,6 +53,12 @@ public final class Routes implements HttpHandler {
 
     public Routes delete(String path, BodyHandler handler) {
         return add(Methods.DELETE, path, exchange -> read(exchange, handler));
+    }
+
+    /// Sets a header on every answer, errors too.
+    public Routes always(String header, String value) {
+        always.put(new HttpString(header), value);
+        return this;
     }
 
     /// Answers 404 to every path whose `{parameter}` the predicate does not know.
@@ -76,6 +83,7 @@ public final class Routes implements HttpHandler {
 
     @Override
     public void handleRequest(HttpServerExchange exchange) {
+        always.forEach(exchange.getResponseHeaders()::put);
         guard(exchange, () -> {
             var match = paths.match(exchange.getRelativePath());
             if (match == null || !match.getParameters().entrySet().stream().allMatch(

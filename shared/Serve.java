@@ -39,8 +39,13 @@ public final class Serve {
     private static final List<Logger> QUIET =
             Stream.of("io.undertow", "org.xnio", "org.jboss")
                     .map(Logger::getLogger).toList();
-    private static final XnioWorker WORKER;
-    private static final ByteBufferPool BUFFERS =
+
+    /// The threads of every server in this process. A container that brings handlers of its own
+    /// uses them, too.
+    public static final XnioWorker WORKER;
+
+    /// The buffers of every server in this process.
+    public static final ByteBufferPool BUFFERS =
             new DefaultByteBufferPool(true, 16 * 1024);
 
     static {

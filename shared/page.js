@@ -29,11 +29,14 @@ const tell = (text) => (byId("outcome").textContent = text);
 function buttons(actions) {
   for (const [id, action] of Object.entries(actions)) {
     byId(id).addEventListener("click", async () => {
-      const running = action();
-      if (!running?.finally) return;
-      byId(id).setAttribute("aria-busy", "true");
-      await running.catch((error) => tell("This failed: " + error.message));
-      byId(id).removeAttribute("aria-busy");
+      if (byId(id).ariaBusy === "true") return;
+      byId(id).ariaBusy = "true";
+      try {
+        await action();
+      } catch (error) {
+        tell("This failed: " + error.message);
+      }
+      byId(id).ariaBusy = "false";
     });
   }
 }
@@ -90,7 +93,10 @@ function drawDiagram(pre) {
 for (const code of document.querySelectorAll("#notebook .code code")) highlightCell(code);
 for (const code of document.querySelectorAll("#notebook .prose pre code")) {
   if (code.className === "language-mermaid") drawDiagram(code.parentElement);
-  else code.parentElement.tabIndex = 0;
+}
+// What scrolls sideways can be reached with the keyboard; the rest is no stop.
+for (const pre of document.querySelectorAll("#notebook pre")) {
+  if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0;
 }
 
 for (const button of document.querySelectorAll("button.copy")) {

@@ -52,6 +52,7 @@ function drawLine(n, { from, to, label, dashed, bars = [], note }) {
     const middle = (x1 + x2) / 2;
     caption.style.left = middle + "%";
     caption.style.maxWidth = 2 * Math.min(middle, 100 - middle) + "%";
+    if (label.length > 24 && n > 2) caption.classList.add("long");
   }
   line.append(svg, caption);
   return line;
@@ -190,6 +191,7 @@ function render(row) {
   button.setAttribute("aria-expanded", "false");
   button.title = row.dir === "in" ? "read by the server" : "written by the server";
   const [from, to] = row.way.map(laneOf);
+  button.ariaLabel = `${row.way.join(" to ")}: ${caption(row)}, ${size(row.size)}`;
   button.append(
     element("span", "time", (row.at / 1000).toFixed(2) + " s"),
     drawLine(n, { from, to, label: caption(row), dashed: classOf(row) === "empty", bars, note: from === undefined }),
@@ -205,6 +207,7 @@ function toggle(item, button, row) {
   button.setAttribute("aria-expanded", String(!open));
   if (open) item.querySelector(".detail").remove();
   else item.append(detail(row));
+  item.scrollIntoView({ block: "nearest" });
 }
 
 /** The exact bytes of a row: as text, and for a frame bit by bit. */
@@ -225,7 +228,13 @@ function detail(row) {
     box.append(element("pre", "", row.text));
     box.append(element("pre", "hex", hexdump(raw.slice(0, 128))));
   } else {
-    box.append(element("pre", "", utf8(raw).replaceAll("\r\n", "\u240d\u240a\n")));
+    const text = element("pre");
+    for (const line of utf8(raw).split(/(?<=\r\n)/)) {
+      const ends = line.endsWith("\r\n");
+      text.append(ends ? line.slice(0, -2) : line);
+      if (ends) text.append(element("span", "crlf", "\\r\\n"), "\n");
+    }
+    box.append(text);
   }
   return box;
 }
@@ -263,6 +272,7 @@ function show(batch) {
   view.dropped = batch.dropped;
   headings();
   if (follow) list.scrollTop = list.scrollHeight;
+  document.getElementById("wire-newest").hidden = follow || batch.rows.length === 0;
 }
 
 function headings() {
@@ -272,16 +282,20 @@ function headings() {
   }));
   const since = (name) => view.totals[name] - view.base[name];
   const facts = [["requests", since("requests")], ["empty answers", since("empty")],
-    ["frames and events", since("messages")], ["bytes in", size(since("bytesIn"))],
+    ...(since("messages") ? [["frames and events", since("messages")]] : []), ["bytes in", size(since("bytesIn"))],
     ["bytes out", size(since("bytesOut"))], ["open connections", view.totals.open]];
   document.getElementById("wire-totals").replaceChildren(...facts.map(([name, value]) => {
     const fact = element("div");
     fact.append(element("dt", "", name), element("dd", "", value));
     return fact;
   }));
-  document.getElementById("wire-state").textContent = view.dropped
-    ? `Too fast to draw: ${view.dropped} rows were left out, the totals count them.`
-    : "Click a row for its exact bytes.";
+  say(view.dropped ? `Too fast to draw: ${view.dropped} rows were left out, the totals count them.`
+    : "Click a row for its exact bytes.");
+}
+
+function say(text) {
+  const state = document.getElementById("wire-state");
+  if (state.textContent !== text) state.textContent = text;
 }
 
 function plot(row) {
@@ -298,7 +312,7 @@ function makePlot() {
   const style = getComputedStyle(target);
   const axis = { stroke: style.color, grid: { stroke: style.borderColor, width: 1 }, ticks: { show: false }, font: "11px sans-serif" };
   const made = new uPlot({
-    width: target.clientWidth, height: 96, legend: { show: false }, cursor: { show: false },
+    width: target.clientWidth, height: 76, legend: { show: false }, cursor: { show: false },
     scales: { x: { time: false }, y: { distr: 3, range: [0.05, 100_000] } },
     axes: [{ ...axis, size: 20, values: (_, all) => all.map((value) => value + " s") },
       { ...axis, size: 52, label: "latency", labelSize: 14, labelFont: axis.font, filter: (_, splits) => splits,
@@ -307,7 +321,7 @@ function makePlot() {
   }, view.points, target);
   target.setAttribute("role", "img");
   target.setAttribute("aria-label", "Latency of each answer in milliseconds, over time");
-  new ResizeObserver(() => made.setSize({ width: target.clientWidth, height: 96 })).observe(target);
+  new ResizeObserver(() => made.setSize({ width: target.clientWidth, height: 76 })).observe(target);
   return made;
 }
 
@@ -315,12 +329,18 @@ function watch() {
   const socket = new WebSocket(`ws://${location.host}/_/page/wire`);
   socket.addEventListener("message", (message) => show(JSON.parse(message.data)));
   socket.addEventListener("close", () => {
-    document.getElementById("wire-state").textContent = "The server is gone. Trying again every two seconds.";
+    say("The server is gone. Trying again every two seconds.");
     view.base = view.last = null;
+    view.exchanges.clear();
     setTimeout(watch, 2000);
   });
   return new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }));
 }
+
+document.getElementById("wire-newest").addEventListener("click", ({ target }) => {
+  target.hidden = true;
+  target.previousElementSibling.scrollTop = target.previousElementSibling.scrollHeight;
+});
 
 document.getElementById("wire-clear").addEventListener("click", () => {
   view.rows = [];

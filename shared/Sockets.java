@@ -1,0 +1,137 @@
+package shared;
+
+//DEPS io.undertow:undertow-servlet:2.3.26.Final
+//DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
+
+import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
+import io.undertow.server.protocol.http.HttpServerConnection;
+import io.undertow.servlet.Servlets;
+import io.undertow.servlet.handlers.ServletRequestContext;
+import io.undertow.util.HeaderMap;
+import io.undertow.util.HeaderValues;
+import io.undertow.util.Headers;
+import io.undertow.util.Methods;
+import io.undertow.util.Protocols;
+import io.undertow.websockets.core.WebSocketChannel;
+import io.undertow.websockets.jsr.UndertowSession;
+import io.undertow.websockets.jsr.WebSocketDeploymentInfo;
+import jakarta.servlet.ServletException;
+import jakarta.websocket.Endpoint;
+import jakarta.websocket.EndpointConfig;
+import jakarta.websocket.HandshakeResponse;
+import jakarta.websocket.Session;
+import jakarta.websocket.server.HandshakeRequest;
+import jakarta.websocket.server.ServerEndpointConfig;
+import java.util.List;
+import java.util.Locale;
+import java.util.function.Supplier;
+import org.xnio.StreamConnection;
+
+/// Brings a Jakarta WebSocket endpoint to a path of [Routes], on the threads and buffers of
+/// [Serve]. What Jakarta's container leaves to the application is refused before the upgrade.
+public final class Sockets {
+    private static final String CONNECTION = StreamConnection.class.getName();
+
+    private Sockets() {}
+
+    /// A handler that upgrades. Each connection gets an endpoint of its own from `endpoints`; its
+    /// class need not be public, as the container does not create it.
+    ///
+    /// @param path as given to [Routes#get]
+    /// @param subprotocol the one that is selected where the client offers it
+    public static HttpHandler upgrade(String path, String subprotocol,
+            Supplier<? extends Endpoint> endpoints) {
+        var endpoint = ServerEndpointConfig.Builder.create(Endpoint.class, path)
+                .subprotocols(List.of(subprotocol))
+                .configurator(new Configurator(endpoints)).build();
+        var sockets = new WebSocketDeploymentInfo().addEndpoint(endpoint)
+                .setWorker(Serve.WORKER).setBuffers(Serve.BUFFERS);
+        var deployment = Servlets.newContainer().addDeployment(Servlets.deployment()
+                .setClassLoader(Sockets.class.getClassLoader())
+                .setContextPath("/").setDeploymentName(path)
+                .addServletContextAttribute(
+                        WebSocketDeploymentInfo.ATTRIBUTE_NAME, sockets));
+        deployment.deploy();
+        try {
+            HttpHandler container = deployment.start();
+            return exchange -> {
+                requireUpgrade(exchange);
+                exchange.setRequestURI(path);
+                exchange.setRelativePath(path);
+                container.handleRequest(exchange);
+            };
+        } catch (ServletException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /// The connection below the session: its bytes, not its frames.
+    public static StreamConnection connection(EndpointConfig config) {
+        return (StreamConnection) config.getUserProperties().get(CONNECTION);
+    }
+
+    /// Undertow's side of the session: its I/O thread, and sending without blocking.
+    public static WebSocketChannel channel(Session session) {
+        return ((UndertowSession) session).getWebSocketChannel();
+    }
+
+    /// RFC 6455 section 4.2.1 and 4.2.2: an upgrade, of version 13, with a key.
+    ///
+    /// @throws Problem 426 or 400
+    public static void requireUpgrade(HttpServerExchange exchange) {
+        HeaderMap request = exchange.getRequestHeaders();
+        boolean asks = exchange.getRequestMethod().equals(Methods.GET)
+                && exchange.getProtocol().equals(Protocols.HTTP_1_1)
+                && lists(request.get(Headers.UPGRADE), "websocket")
+                && lists(request.get(Headers.CONNECTION), "upgrade");
+        if (!asks || !matches(request.get(Headers.SEC_WEB_SOCKET_VERSION), "13")) {
+            exchange.getResponseHeaders()
+                    .put(Headers.SEC_WEB_SOCKET_VERSION, "13")
+                    .put(Headers.CONNECTION, "Upgrade");
+            throw new Problem(426, "Ask for an upgrade to WebSocket, version 13.")
+                    .with("Upgrade", "websocket");
+        }
+        if (!matches(request.get(Headers.SEC_WEB_SOCKET_KEY), "[A-Za-z0-9+/]{22}==")) {
+            throw new Problem(400, "Sec-WebSocket-Key must be 16 bytes in Base64.");
+        }
+        HeaderValues offered = request.get(Headers.SEC_WEB_SOCKET_PROTOCOL);
+        if (offered != null) {
+            request.put(Headers.SEC_WEB_SOCKET_PROTOCOL, String.join(",", offered));
+        }
+        request.remove(Headers.SEC_WEB_SOCKET_EXTENSIONS);
+    }
+
+    private static boolean lists(HeaderValues lines, String token) {
+        return lines != null && List.of(String.join(",", lines).toLowerCase(Locale.ROOT)
+                .split("[\\s,]+")).contains(token);
+    }
+
+    private static boolean matches(HeaderValues lines, String pattern) {
+        return lines != null && lines.size() == 1 && lines.getFirst().matches(pattern);
+    }
+
+    private static final class Configurator extends ServerEndpointConfig.Configurator {
+        private final Supplier<? extends Endpoint> endpoints;
+
+        Configurator(Supplier<? extends Endpoint> endpoints) {
+            this.endpoints = endpoints;
+        }
+
+        @Override
+        public <T> T getEndpointInstance(Class<T> type) {
+            return type.cast(endpoints.get());
+        }
+
+        /// The container adds headers of old drafts, and one that RFC 9110 section 8.6 forbids.
+        @Override
+        public void modifyHandshake(ServerEndpointConfig config,
+                HandshakeRequest request, HandshakeResponse response) {
+            List.of("Content-Length", "Origin", "Sec-WebSocket-Location")
+                    .forEach(response.getHeaders()::remove);
+            var exchange = ServletRequestContext.requireCurrent().getExchange();
+            config.getUserProperties().put(CONNECTION,
+                    ((HttpServerConnection) exchange.getConnection()).getChannel());
+        }
+    }
+}
