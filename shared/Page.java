@@ -180,11 +180,11 @@ final class Page {
             {script}</script>
             </head>
             <body>
+            <main>
             <nav aria-label="Commands"><strong>{title}</strong>
             <ul>
             {commands}</ul>
             </nav>
-            <main>
             <aside>
             <section id="demo" aria-label="Live demo">
             {demo}</section>

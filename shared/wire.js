@@ -54,6 +54,7 @@ function drawLine(n, { from, to, label, dashed, bars = [], note }) {
     caption.style.maxWidth = 2 * Math.min(middle, 100 - middle) + "%";
     if (label.length > 24 && n > 2) caption.classList.add("long");
   }
+  if (note) caption.style.left = (Math.floor(n / 2) / n) * 100 + "%"; // between two lanes
   line.append(svg, caption);
   return line;
 }
