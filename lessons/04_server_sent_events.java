@@ -37,12 +37,13 @@
 // and compare what the two have received.
 
 // %%
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import io.undertow.server.*;
 import io.undertow.util.*;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.*;
 import java.util.concurrent.*;
 import org.xnio.*;
@@ -52,12 +53,12 @@ import shared.*;
 // %% [markdown]
 // ## A blank line ends an event
 //
-// There are no frames: an event is lines of text, chunks may cut it
-// anywhere, and a blank line ends it. CRLF, CR and LF all end a line
+// There are no frames: an event is lines of text, and a blank line ends it.
+// CRLF, CR and LF all end a line
 // ([HTML, 9.2.6](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)),
 // so text that holds one would inject fields. Each line of it gets its own
-// `data: `, and the browser joins them again. The browser drops one space
-// after the colon; without ours it would be one of the text.
+// `data: `; the browser joins them again. It drops one space after the
+// colon, and without ours that would be one of the text.
 
 // %%
 interface Event {
@@ -74,7 +75,8 @@ interface Event {
         }
         var data = event.get("data");
         if (data == null) throw new Problem(400, "'data' is missing.");
-        return lines(type, data.isString() ? Http.text(event, "data") : data.toString());
+        boolean text = data.isString();
+        return lines(type, text ? Http.text(event, "data") : data.toString());
     }
 }
 
@@ -82,8 +84,8 @@ interface Event {
 // ## One log for all
 //
 // An event is encoded once, and the last 1,000 are kept. A stream needs no
-// queue then: it is a position in this log. 1,000 bodies of 64 KiB fit;
-// line breaks swell to `data: ` lines, so the bytes have a bound as well.
+// queue then: it is a position in this log. 1,000 bodies of 64 KiB fit into
+// its bound; only bodies full of line breaks, which swell, reach it sooner.
 //
 // An id used again after a restart would name two events. So we count on
 // from the clock in microseconds: below 2^53 until 2255, and never back,
@@ -91,13 +93,14 @@ interface Event {
 
 // %%
 class Log {
-    private final TreeMap<Long, byte[]> kept = new TreeMap<>();
+    private final SequencedMap<Long, byte[]> kept = new LinkedHashMap<>();
+    private final long start = System.currentTimeMillis() * 1_000;
     private int size;
-    long last = System.currentTimeMillis() * 1_000;
+    long last = start;
     boolean ended;
 
     synchronized long append(String event) {
-        byte[] bytes = ("id: " + ++last + "\n" + event).getBytes(StandardCharsets.UTF_8);
+        byte[] bytes = ("id: %d\n%s".formatted(++last, event)).getBytes(UTF_8);
         kept.put(last, bytes);
         size += bytes.length;
         while (kept.size() > 1_000 || size > 128 * 1024 * 1024) {
@@ -109,15 +112,19 @@ class Log {
 
     /// Up to 16 events, in buffers of the reader's own over the same bytes.
     synchronized ByteBuffer[] from(long id) throws IOException {
-        if (id <= last && !kept.containsKey(id)) throw new IOException("fell behind");
-        return kept.tailMap(id).values().stream().limit(16)
-                .map(ByteBuffer::wrap).toArray(ByteBuffer[]::new);
+        ByteBuffer[] some = new ByteBuffer[Math.clamp(last + 1 - id, 0, 16)];
+        if (some.length > 0 && !kept.containsKey(id)) throw new IOException("behind");
+        Arrays.setAll(some, i -> ByteBuffer.wrap(kept.get(id + i)));
+        return some;
     }
 
-    /// The newest id counts as held even before the first event.
     synchronized boolean holds(String id) {
-        return id.matches("[1-9]\\d{0,15}")
-                && (kept.containsKey(Long.parseLong(id)) || id.equals("" + last));
+        return id.equals("" + last) || id.matches("[1-9]\\d{0,15}")
+                && kept.containsKey(Long.parseLong(id));
+    }
+
+    synchronized Map<String, Long> state() {
+        return Map.of("id", last, "published", last - start);
     }
 }
 
@@ -125,8 +132,8 @@ class Log {
 // ## A stream is a position, not a thread
 //
 // Node's `res.send` ends an answer, `res.write` keeps it open; our channel
-// stays open until we end the exchange. It takes what fits into the socket.
-// The rest waits until it is writable, then goes out with what came since.
+// stays open until we end the exchange. It takes what the socket takes; the
+// rest waits until it is writable, then goes out with what came since.
 //
 // So a slow reader slows nobody. One that falls behind the kept events is
 // cut; it comes back, and resumes or hears that it missed some.
@@ -158,7 +165,7 @@ class EventStream {
     /// Sends what has no id; a reader that is behind goes without.
     void say(String text) {
         if (blocked) return;
-        out = new ByteBuffer[] {StandardCharsets.UTF_8.encode(text)};
+        out = new ByteBuffer[] {UTF_8.encode(text)};
         send();
     }
 
@@ -171,8 +178,12 @@ class EventStream {
                 if (blocked) channel.resumeWrites();
             }
         } catch (IOException behindOrGone) {
-            IoUtils.safeClose(exchange.getConnection());
+            cut();
         }
+    }
+
+    void cut() {
+        IoUtils.safeClose(exchange.getConnection());
     }
 
     private boolean unsent() {
@@ -192,9 +203,8 @@ class EventStream {
 // A server that replays first and goes live then loses the event between
 // the two, or sends it twice. Here is no seam: a reader takes its place in
 // the log, and reads on. An id that we do not hold gets a `reset`, as
-// silence would say "you missed nothing".
-//
-// An event wakes each I/O thread once, to write to the thread's own streams.
+// silence would say "you missed nothing". An event wakes each I/O thread
+// once, to write to that thread's own streams.
 
 // %%
 class Feed {
@@ -220,14 +230,20 @@ class Feed {
         }
     }
 
-    void end() {
+    void end(boolean forGood) {
         synchronized (log) {
-            log.ended = true;
-            streams.forEach((thread, own) -> {
-                List<EventStream> all = List.copyOf(own);
-                own.clear();
-                thread.execute(() -> all.forEach(each -> each.exchange.endExchange()));
-            });
+            log.ended = forGood;
+            for (EventStream each : all()) {
+                own(each.exchange).remove(each);
+                each.exchange.getIoThread().execute(each.exchange::endExchange);
+            }
+        }
+    }
+
+    void cut(String tab) {
+        for (EventStream each : all()) {
+            boolean meant = each.exchange.getQueryString().contains("tab=" + tab);
+            if (meant) each.exchange.getIoThread().execute(each::cut);
         }
     }
 
@@ -244,44 +260,41 @@ class Feed {
 // %% [markdown]
 // ## A subscription
 //
-// The browser sends `Last-Event-ID` when it reconnects. A page that knows
-// an id from before puts it into the URL, as it cannot set the header; the
-// header wins. `no-cache` and `X-Accel-Buffering` ask proxies to pass each
-// event on at once. A comment every 15 seconds keeps a quiet stream from
-// looking dead, and `onGone` notices a reader that left.
-//
-// `?ticks=1` adds the server's own gauges every 5 seconds. They have no
-// id, as nobody wants old ones replayed.
+// A browser that reconnects sends `Last-Event-ID`. A page that knows an id
+// from before puts it into the URL, as it cannot set headers; the header
+// wins. `no-cache` and `X-Accel-Buffering` ask proxies to pass each event
+// on at once. A comment every 15 seconds keeps a quiet stream from looking
+// dead; `onGone` notices a reader that left. `?ticks=1` adds the server's
+// gauges every 5 seconds, without an id: nobody wants old ones replayed.
 
 // %%
 record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) {
     void begin() {
         String inUrl = Http.query(exchange, "lastEventId");
-        var header = exchange.getRequestHeaders().get("Last-Event-ID");
-        String lastId = header == null ? "" : String.join(",", header);
+        String lastId = exchange.getRequestHeaders().getFirst("Last-Event-ID");
+        if (lastId == null || lastId.isEmpty()) lastId = inUrl == null ? "" : inUrl;
         boolean ticks = Http.queryInteger(exchange, "ticks", 0, 0, 1) == 1;
-        String start = feed.join(stream, lastId.isEmpty() && inUrl != null ? inUrl : lastId);
-        if (start == null) {
-            Http.empty(exchange, 204);
-            return;
-        }
+        String start = feed.join(stream, lastId);
+        if (start == null) Http.empty(exchange, 204);
+        else exchange.dispatch(SameThreadExecutor.INSTANCE, () -> open(start, ticks));
+    }
+
+    private void open(String start, boolean ticks) {
         exchange.getResponseHeaders()
                 .put(Headers.CONTENT_TYPE, "text/event-stream")
                 .put(Headers.CACHE_CONTROL, "no-cache")
                 .put(new HttpString("X-Accel-Buffering"), "no");
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            onEnd(() -> feed.own(exchange).remove(stream));
-            every(15, () -> stream.say(": still here\n\n"));
-            if (ticks) every(5, () -> stream.say(Event.lines("tick", gauges())));
-            Http.onGone(exchange, () -> {});
-            stream.open(start);
-            if (exchange.getRequestMethod().equals(Methods.HEAD)) exchange.endExchange();
-        });
+        onEnd(() -> feed.own(exchange).remove(stream));
+        every(15, () -> stream.say(": still here\n\n"));
+        if (ticks) every(5, () -> stream.say(Event.lines("tick", gauges())));
+        Http.onGone(exchange, () -> {});
+        stream.open(start);
+        if (exchange.getRequestMethod().equals(Methods.HEAD)) exchange.endExchange();
     }
 
     private void every(int seconds, Runnable work) {
-        var timer = exchange.getIoThread().executeAtInterval(work, seconds, TimeUnit.SECONDS);
-        onEnd(timer::remove);
+        onEnd(exchange.getIoThread()
+                .executeAtInterval(work, seconds, TimeUnit.SECONDS)::remove);
     }
 
     private void onEnd(Runnable work) {
@@ -302,11 +315,11 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // %% [markdown]
 // ## The browser's side
 //
-// `EventSource` instead of `fetch`: it reconnects and resumes by itself
-// after an end or a cut. But **any status except 200 is final**, so a 503
-// while a server restarts would silence the page for good. We see that as
-// `CLOSED`, ask with HEAD whether 204, the intended end, was meant, and
-// else begin again. The last id is on the event, not on the source.
+// `EventSource` instead of `fetch`: after an end or a cut it reconnects and
+// resumes by itself. But **any status except 200 is final**: a 503 while a
+// server restarts silences the page for good. We see that as `CLOSED`, ask
+// with HEAD whether it was 204, the intended end, and else begin again
+// with the last id, which is on the event, not on the source.
 //
 // On `reset` we load the whole state, which says up to which id it goes,
 // and go on from there. Ids rise, so a lower one is a duplicate.
@@ -319,7 +332,8 @@ interface Subscriber {
               const { types, show, load, state, signal } = page;
               const resume = last ? `&lastEventId=${last}` : "";
               const source = new EventSource(`/events?${query}${resume}`);
-              const again = (id) => signal.aborted || subscribe(query, page, id, failures + 1);
+              const again = (id) =>
+                signal.aborted || subscribe(query, page, id, failures + 1);
               signal.addEventListener("abort", () => source.close());
               source.onopen = () => state("open", (failures = 0));
               source.onerror = async (event) => {
@@ -330,7 +344,8 @@ interface Subscriber {
                 const head = { method: "HEAD", cache: "no-store", signal };
                 const answer = await fetch(`/events?${query}`, head).catch(() => null);
                 if (answer?.status === 204) return state("ended");
-                await pause(Math.min(30_000, 1000 * 2 ** failures) * (0.5 + Math.random()), signal);
+                const backoff = Math.min(30, 2 ** failures) * (0.5 + Math.random());
+                await pause(1000 * backoff, signal);
                 again(last);
               };
               source.addEventListener("reset", async () => {
@@ -350,51 +365,81 @@ interface Subscriber {
 // %% [markdown]
 // ## Break it
 //
-// **Cut tab A.** Its socket is reset, and three notices are published while
-// it is away. It comes back after `retry` with the header `Last-Event-ID`,
-// and gets these three. In DevTools, tab *EventStream* of a request shows
-// events as they arrive.
+// The buttons of the demo are in `04_server_sent_events.html`.
 //
-// **Unknown id.** Tab A claims an id that nobody gave. It is told `reset`.
+// **Cut tab A.** Its connection breaks in the middle of the answer, and
+// three notices are published while it is away. After `retry`, a second, it
+// asks again with `Last-Event-ID` and gets these three. In DevTools, the
+// request's tab *EventStream* lists them.
+//
+// **Claim an unknown id.** Tab A says that it saw event 1. A server that
+// shrugged and went live would hide a gap; ours answers `reset`.
 //
 // **Use up six connections.** Over HTTP/1.1 a browser opens six to a host,
-// all tabs together. With six streams open the next request has to wait.
+// for all its tabs. With six streams open, the next request waits.
 //
-// **End it.** `DELETE` ends the streams; each tab asks again, and 204 sets
+// **End it.** `DELETE` ends the streams. Each tab asks once more; 204 sets
 // its `readyState` to 2 for good. The next notice reopens the feed.
 
 // %%
-class Cut {
-    static void reset(EventStream stream) {
-        var connection = stream.exchange.getConnection();
-        try {
-            connection.setOption(Options.CLOSE_ABORT, true);
-        } catch (IOException gone) {
-            return;
-        }
-        IoUtils.safeClose(connection);
-    }
-}
-
 class ServerSentEvents {
     static HttpHandler routes() {
         Feed feed = new Feed();
-        Serve.onStop(feed::end);
+        Serve.onStop(() -> feed.end(false));
         return new Routes()
+                .always("Cache-Control", "no-store")
                 .page("04_server_sent_events", Subscriber.SCRIPT)
                 .post("/events", feed::publish)
                 .get("/events", exchange -> new Subscription(feed, exchange,
                         new EventStream(exchange, feed.log)).begin())
                 .delete("/events", (exchange, body) -> {
-                    feed.end();
+                    feed.end(true);
                     Http.empty(exchange, 204);
                 })
-                .get("/streams", exchange -> Http.json(exchange, 200, Map.of("streams", feed.all().size())))
-                .get("/_/state", exchange -> Http.json(exchange, 200, Map.of("id", feed.log.last)))
-                ;
+                .get("/streams", exchange ->
+                        Http.json(exchange, 200, Map.of("streams", feed.all().size())))
+                .get("/_/state", exchange ->
+                        Http.json(exchange, 200, feed.log.state()))
+                .post("/_/cut", (exchange, body) -> {
+                    feed.cut(Http.text(Http.object(body), "tab"));
+                    Http.empty(exchange, 204);
+                });
     }
 
     void main() {
         Serve.run("04 Server-sent events", 8004, routes());
     }
 }
+
+// %% [markdown]
+// ## Try it
+//
+// 1. Run `curl -N 'http://localhost:8004/events?ticks=1'` and publish on
+//    the page. These are all the bytes; a tick comes every 5 seconds.
+// 2. Publish two lines, and find two `data: ` lines in one event:
+//    `curl -H 'Content-Type: application/json' -d '{"type":"notice",
+//    "data":"one\ntwo"}' http://localhost:8004/events`
+// 3. Stop this server, and start it again. Both tabs come back by
+//    themselves; their id from before gets a `reset`.
+//
+// ## What it costs, and when to choose it
+//
+// | challenge | what is true |
+// |---|---|
+// | browsers | all have it; no request headers, no POST, no binary |
+// | connections | six per host over HTTP/1.1; HTTP/2 shares one |
+// | time-outs | proxies cut what is idle; comments keep it busy |
+// | hidden tabs | timers slow down, discarded tabs go; resume mends it |
+// | resources | a socket and about 5 KiB of heap each, no thread |
+// | load balancers | a new server gets only the new streams |
+// | stickiness | a resumed stream may meet a server with another log |
+// | firewalls, proxies | plain HTTP, but some hold answers back |
+// | testing | `curl -N`, or any client that reads as it comes |
+// | millions | a broker feeds many servers like this one |
+//
+// Choose it where only the server has something to say; WebSocket where the
+// client keeps answering. A server is told by webhook: lesson 05.
+//
+// In a notebook kernel or `jshell`, evaluate the cells and type
+// `Serve.start(8004, ServerSentEvents.routes()).port`: it shows 8004, and
+// the page is at that port.

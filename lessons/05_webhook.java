@@ -12,15 +12,14 @@
 // # 05 - Webhook
 //
 // A shop must learn that a payment went through, even if the customer
-// has closed the page. By polling, as in lessons 01 and 02, it would ask
-// about every open payment for hours. Stripe, Razorpay and others turn
-// the call around: the shop **registers a URL once, and the gateway
-// sends a POST to it** when something has happened.
+// has closed the page. By polling (lessons 01, 02) it would ask about
+// every open payment for hours. Stripe, Razorpay and others turn the
+// call around: the shop **registers a URL once, the gateway calls it**.
 //
-// That URL is a plain POST route. Three things make it a webhook. Anyone
-// can call it, so messages are **signed**. The shop may be down, so the
-// gateway **retries**. A retry can repeat what was heard before, so the
-// shop is **idempotent**.
+// That URL is a plain POST route. Three things make it a webhook.
+// Anyone can call it, so messages are **signed**. The shop may be down,
+// so the gateway **retries**. A retry can repeat what was heard before,
+// so the shop is **idempotent**.
 //
 // ```mermaid
 // sequenceDiagram
@@ -29,7 +28,6 @@
 //   participant S as Shop
 //   S->>G: PUT /endpoint, once
 //   C->>G: POST /payments
-//   G-->>C: 202
 //   G->>+S: POST, signed
 //   S-->>-G: 503
 //   Note over G,S: 1 to 2 s: same id, new timestamp
@@ -39,8 +37,7 @@
 //
 // A post on Instagram appears on Facebook: Instagram calls an endpoint
 // of Facebook. A push to GitHub starts a build: GitHub calls the build
-// server. Here gateway and shop share one process, and talk through a
-// real socket. Press *Pay* and watch the wire.
+// server. Here both share a process, but talk through a real socket.
 
 // %%
 import io.undertow.server.*;
@@ -51,7 +48,6 @@ import java.security.*;
 import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.regex.Pattern;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import shared.*;
@@ -60,92 +56,87 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## A signature over the raw bytes
 //
-// An HMAC proves that a message was made by one who knows the secret, and
-// that no byte has changed since. It covers bytes, not meaning: JSON that
-// was parsed and written again may differ by a space. So we verify what
-// was read from the wire, before we parse it.
-//
+// An HMAC proves that one who knows the secret made the message, and
+// that no byte has changed since. JSON that was parsed and written again
+// may differ by a space, so we verify what was read, before we parse it.
 // [Standard Webhooks 1.0.0](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
-// signs `id.timestamp.body`. A copy under a new id would count as a new
-// message, and one without a timestamp would stay fresh for ever. GitHub
-// signs a push by the same idea under another header,
-// `X-Hub-Signature-256`, but the body alone: a copy stays valid, so its
-// receivers remember ids for as long as a replay would hurt.
+// signs `id.timestamp.body`: under a new id a copy would be a new
+// message, without a timestamp it would stay fresh. GitHub signs a push by
+// the same idea under another header, `X-Hub-Signature-256`, but only the
+// body, so ids must be remembered for longer there. Our secret is
+// `WEBHOOK_SECRET`, else random and shown on the page.
 
 // %%
-record Secret(byte[] key) {
-    String sign(String id, String timestamp, byte[] body) {
-        byte[] start = (id + "." + timestamp + ".").getBytes(StandardCharsets.ISO_8859_1);
-        return "v1," + Base64.getEncoder().encodeToString(hmac(start, body));
-    }
-
-    String signLikeGitHub(byte[] body) {
-        return "sha256=" + HexFormat.of().formatHex(hmac(body));
-    }
-
-    private byte[] hmac(byte[]... parts) {
-        try {
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(new SecretKeySpec(key, "HmacSHA256"));
-            for (byte[] part : parts) mac.update(part);
-            return mac.doFinal();
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    static Secret parse(String text) {
+record Secret(byte[] key, String shown) {
+    static Secret choose() {
+        byte[] seed = SecureRandom.getSeed(32);
+        String random = "whsec_" + Base64.getEncoder().encodeToString(seed);
+        String text = System.getenv().getOrDefault("WEBHOOK_SECRET", random);
         try {
             byte[] key = Base64.getDecoder().decode(text.replaceFirst("^whsec_", ""));
-            boolean sound = key.length >= 24 && key.length <= 64;
-            if (sound && text.startsWith("whsec_")) return new Secret(key);
-        } catch (IllegalArgumentException notBase64) {
-            // refused below
+            boolean sound = text.startsWith("whsec_") && key.length >= 24;
+            String shown = text.equals(random) ? text : "";
+            if (sound && key.length <= 64) return new Secret(key, shown);
+        } catch (IllegalArgumentException notBase64) { // refused below
         }
         Serve.fail("WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64.");
         return null;
+    }
+
+    String sign(String id, String timestamp, byte[] body) throws Exception {
+        var head = (id + "." + timestamp + ".").getBytes(StandardCharsets.ISO_8859_1);
+        return "v1," + Base64.getEncoder().encodeToString(hmac(head, body));
+    }
+
+    String signPush(byte[] body) throws Exception {
+        return "sha256=" + HexFormat.of().formatHex(hmac(body));
+    }
+
+    private byte[] hmac(byte[]... parts) throws Exception {
+        Mac mac = Mac.getInstance("HmacSHA256");
+        mac.init(new SecretKeySpec(key, "HmacSHA256"));
+        for (byte[] part : parts) mac.update(part);
+        return mac.doFinal();
     }
 }
 
 // %% [markdown]
 // ## Registering the callback
 //
-// A sender that calls any URL it is given can be aimed at others. Ours
-// calls this machine only, by its literal names: `127.0.0.1.evil.com` is a
-// stranger, and `127.1` and `2130706433` are disguises.
-//
-// Production does the reverse and refuses these addresses. A gateway
-// stands inside a private network, and a customer who registers
-// `http://169.254.169.254/` makes it call what outsiders cannot reach:
+// A sender that calls any URL can be aimed at others. Ours calls only this
+// machine, by its literal names: `127.0.0.1.evil.com` is a stranger,
+// `127.1` and `2130706433` are disguises. Production does the reverse. It
+// stands inside a private network, where `http://169.254.169.254/` would
+// make it call what outsiders cannot reach; so it refuses to connect to
+// such addresses, whatever their names:
 // [server-side request forgery](https://owasp.org/www-community/attacks/Server_Side_Request_Forgery).
-// It must check the address that it connects to, not the name.
 
 // %%
 class Endpoint {
-    static final Pattern OURS =
-            Pattern.compile("localhost|\\[::1]|127(\\.(0|[1-9]\\d{0,2})){3}");
+    static final String OURS = "localhost|\\[::1]|127(\\.(0|[1-9]\\d{0,2})){3}";
 
-    static URI parse(String url) {
+    static URI parse(byte[] body) {
+        String url = Http.text(Http.object(body), "url");
         try {
             URI uri = new URI(new URI(url).toASCIIString());
-            String host = Objects.requireNonNullElse(uri.getHost(), "");
-            if (OURS.matcher(host).matches() && uri.getRawUserInfo() == null
-                    && "http".equalsIgnoreCase(uri.getScheme())
-                    && uri.getPort() != 0 && uri.getPort() <= 65535
-                    && uri.getRawFragment() == null) return uri;
-        } catch (URISyntaxException malformed) {
-            // refused below
+            if ("http".equalsIgnoreCase(uri.getScheme())
+                    && uri.getHost() != null && uri.getHost().matches(OURS)
+                    && uri.getRawUserInfo() == null && uri.getRawFragment() == null
+                    && uri.getPort() != 0 && uri.getPort() <= 65535) return uri;
+        } catch (URISyntaxException malformed) { // refused below
         }
         throw new Problem(400, "'url' must be http to localhost, 127.x.y.z or [::1].");
     }
 }
 
 // %% [markdown]
-// ## A message is bytes, made once
+// ## One attempt, 5 seconds
 //
-// Each attempt sends the same body under the same `webhook-id`, so that
-// the shop knows it again. The timestamp is new each time, or the shop
-// would refuse a late attempt, and so is the signature over it.
+// Each attempt sends the same bytes under the same id, so that the shop
+// knows them again, with a new timestamp, or it would refuse a late one.
+// The time-out covers the whole answer: a timer on its head alone lets a
+// receiver that sends a byte a second hold us for ever. The body is
+// dropped, as the status is the answer; over 1 MiB it is none.
 
 // %%
 record Delivery(String id, String payment, byte[] body) {
@@ -155,54 +146,25 @@ record Delivery(String id, String payment, byte[] body) {
                 {"type":"payment.succeeded","timestamp":"%s","data":\
                 {"payment":"%s","amount":%d,"status":"paid"}}"""
                 .formatted(Instant.now(), payment, amount);
-        return new Delivery("msg_" + UUID.randomUUID(), payment,
-                body.getBytes(StandardCharsets.UTF_8));
+        return new Delivery("msg_" + UUID.randomUUID(), payment, body.getBytes());
     }
 
-    Map<String, String> signature(Secret secret, Instant at) {
+    HttpRequest request(URI to, Secret secret, Instant at) throws Exception {
         String timestamp = "" + at.getEpochSecond();
-        return Map.of("webhook-id", id, "webhook-timestamp", timestamp,
-                "webhook-signature", secret.sign(id, timestamp, body));
+        return HttpRequest.newBuilder(to).headers("User-Agent", "gateway/1",
+                "Content-Type", "application/json",
+                "webhook-id", id, "webhook-timestamp", timestamp,
+                "webhook-signature", secret.sign(id, timestamp, body))
+                .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build();
     }
 
-    HttpRequest request(URI to, Secret secret, Instant at) {
-        var request = HttpRequest.newBuilder(to)
-                .header("User-Agent", "gateway/1")
-                .header("Content-Type", "application/json")
-                .POST(HttpRequest.BodyPublishers.ofByteArray(body));
-        signature(secret, at).forEach(request::header);
-        return request.build();
-    }
-}
-
-// %% [markdown]
-// ## One attempt, 5 seconds
-//
-// The time-out covers the whole answer. A timer on its head alone would
-// let a receiver that sends a byte a second hold us for ever. The body is
-// dropped, as the status is the answer; over 1 MiB it is none. A redirect
-// is not followed, as nobody registered where it leads.
-
-// %%
-record Row(String id, String payment, int attempt, String at, Integer status,
-        String error) {
-    boolean ends() {
-        return status != null && (status / 100 == 2 || status == 410);
-    }
-}
-
-class Caller {
-    private final HttpClient client = HttpClient.newBuilder()
-            .version(HttpClient.Version.HTTP_1_1)
-            .followRedirects(HttpClient.Redirect.NEVER)
-            .proxy(HttpClient.Builder.NO_PROXY).build();
-
-    Row attempt(int number, Delivery sent, HttpRequest request, Instant at)
-            throws InterruptedException {
-        var call = client.sendAsync(request, HttpResponse.BodyHandlers.limiting(
-                HttpResponse.BodyHandlers.discarding(), 1 << 20));
+    Row attempt(int number, HttpClient client, URI to, Secret secret) throws Exception {
+        Instant at = Instant.now();
         Integer status = null;
         String error = null;
+        var call = client.sendAsync(request(to, secret, at),
+                HttpResponse.BodyHandlers.limiting(
+                        HttpResponse.BodyHandlers.discarding(), 1 << 20));
         try {
             status = call.get(5, TimeUnit.SECONDS).statusCode();
         } catch (TimeoutException slow) {
@@ -213,7 +175,7 @@ class Caller {
         } finally {
             call.cancel(true);
         }
-        return new Row(sent.id(), sent.payment(), number, "" + at, status, error);
+        return new Row(id, payment, number, "" + at, status, error);
     }
 }
 
@@ -221,64 +183,54 @@ class Caller {
 // ## Retries that back off
 //
 // Any 2xx is success. 410 means "never again" and ends the delivery; a
-// real gateway disables the endpoint too. All else is retried: 6 attempts,
-// 1 to 2 s after the first, then twice as long each time. The jitter
-// spreads deliveries that failed together, or they would return together
-// and push a recovering shop over again.
+// real gateway disables the endpoint too. All else is retried, redirects
+// too, as nobody registered where they lead: 6 attempts, 1 to 2 s after
+// the first, then twice as long each time. Without the jitter, what failed
+// together returns together and pushes a recovering shop over again.
 //
 // Each attempt asks for the endpoint anew, so a corrected URL helps what
-// is pending. Deliveries block, on virtual threads: 20,000 may be pending
-// and 64 calling. We keep the last 10,000 rows and drop older ones. A stop
-// forgets it all; a real gateway keeps deliveries in a database, and what
-// failed for good in a dead letter list.
+// is pending: 20,000 at most, 64 calling. We keep the last 10,000 rows. A
+// stop forgets all; a real gateway has a database and a dead letter list.
 
 // %%
+record Row(String id, String payment, int attempt, String at, Integer status,
+        String error) {
+    boolean ends() {
+        return status != null && (status / 100 == 2 || status == 410);
+    }
+}
+
 class Gateway {
     final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
-    final Secret secret;
+    final BlockingQueue<Row> rows = new ArrayBlockingQueue<>(10_000);
     volatile URI endpoint;
-    private final Caller caller = new Caller();
     private final Semaphore pending = new Semaphore(20_000);
     private final Semaphore calling = new Semaphore(64);
-    private final Deque<Row> rows = new ArrayDeque<>();
+    private final HttpClient client = HttpClient.newBuilder()
+            .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY)
+            .followRedirects(HttpClient.Redirect.NEVER).build();
 
-    Gateway(Secret secret) {
-        this.secret = secret;
-    }
-
-    void accept(Delivery delivery) {
+    void accept(Delivery delivery, Secret secret, HttpServerExchange exchange) {
         if (threads.isShutdown() || !pending.tryAcquire()) {
             throw new Problem(503, "The gateway is full.").with("Retry-After", 10);
         }
-        threads.submit(() -> deliver(delivery));
+        String ours = "http://127.0.0.1:" + exchange.getDestinationAddress().getPort();
+        if (endpoint == null) endpoint = URI.create(ours + "/webhooks/payments");
+        threads.submit(() -> deliver(delivery, secret));
     }
 
-    private Void deliver(Delivery delivery) throws InterruptedException {
+    private Void deliver(Delivery delivery, Secret secret) throws Exception {
         Thread.sleep(100); // the bank takes its time
-        for (int number = 1; !attempt(number, delivery).ends() && number < 6; number++) {
-            Thread.sleep((long) (1000 * (1 + Math.random())) << number - 1);
+        for (int number = 1;; number++) {
+            calling.acquire();
+            Row row = delivery.attempt(number, client, endpoint, secret);
+            calling.release();
+            while (!rows.offer(row)) rows.poll();
+            if (row.ends() || number == 6) break;
+            Thread.sleep((long) (1000 + 1000 * Math.random()) << number - 1);
         }
         pending.release();
         return null;
-    }
-
-    private Row attempt(int number, Delivery delivery) throws InterruptedException {
-        calling.acquire();
-        Instant at = Instant.now();
-        HttpRequest request = delivery.request(endpoint, secret, at);
-        Row row = caller.attempt(number, delivery, request, at);
-        calling.release();
-        synchronized (rows) {
-            if (rows.size() == 10_000) rows.removeFirst();
-            rows.addLast(row);
-        }
-        return row;
-    }
-
-    List<Row> latest(int count) {
-        synchronized (rows) {
-            return rows.stream().skip(Math.max(0, rows.size() - count)).toList();
-        }
     }
 }
 
@@ -286,26 +238,16 @@ class Gateway {
 // ## The shop: verify, dedupe, answer, work later
 //
 // What is not signed is not even parsed: 401. The header may carry several
-// signatures, so that a secret can be changed while the old one counts; a
-// version that we do not know never matches. `isEqual` always takes the
-// same time; an `equals` that stops at the first difference tells an
-// attacker how much of a guess was right.
-//
-// A signed timestamp over 5 minutes off is a replay or a wrong clock: 400.
-// An event type that we do not know gets 204: gateways add types, and an
-// error would only make them retry. Slow work, such as a mail to the
-// customer, comes after the answer, or it uses up the gateway's 5 s.
+// signatures, so that a secret can be changed while the old one counts.
+// `isEqual` takes the same time for all; an `equals` that stops at the
+// first difference tells how much of a guess was right. A timestamp over
+// 5 minutes off is a replay, or a wrong clock: 400. An unknown event type
+// gets 204, as an error would only be retried. Slow work, such as a mail,
+// comes after the answer: the gateway waits 5 s.
 
 // %%
-class Shop {
-    final Orders orders = new Orders();
-    private final Secret secret;
-
-    Shop(Secret secret) {
-        this.secret = secret;
-    }
-
-    void receive(HttpServerExchange exchange, byte[] body) {
+record Shop(Secret secret, Orders orders) {
+    void receive(HttpServerExchange exchange, byte[] body) throws Exception {
         String id = header(exchange, "webhook-id");
         String timestamp = header(exchange, "webhook-timestamp");
         verify(exchange, "webhook-signature", secret.sign(id, timestamp, body));
@@ -340,13 +282,11 @@ class Shop {
 //
 // Delivery is **at least once**: an answer that gets lost causes a retry.
 // A shop that first looks for the id and notes it later lets two copies
-// through that arrive together. We do both under one lock. A message that
-// is refused, or has no effect, leaves no id.
-//
-// Ids are kept for 10 minutes, as a timestamp may be 5 minutes early or
-// late; older copies fail by their timestamp. A second event about the
-// same payment meets the other guard: one order per payment. What we
-// cannot remember we do not confirm: 503, and the gateway retries.
+// through that arrive together; we do both under one lock. A message that
+// is refused, or has no effect, leaves no id. Ids are kept for 10 minutes,
+// as a timestamp may be 5 minutes off either way. A second event about a
+// payment meets the other guard, one order per payment. What we cannot
+// remember we do not confirm: 503.
 
 // %%
 record Order(String payment, String status) {
@@ -355,7 +295,7 @@ record Order(String payment, String status) {
             Http.integer(data, "amount", 1, 99_999_999);
             String payment = Http.text(data, "payment");
             boolean paid = Http.text(data, "status").equals("paid");
-            if (paid && payment.matches("\\S{1,200}")) return new Order(payment, "paid");
+            if (paid && payment.matches("\\S{1,99}")) return new Order(payment, "paid");
         }
         throw new Problem(400, "'data' must be a payment that was paid.");
     }
@@ -387,41 +327,66 @@ class Orders {
 // %% [markdown]
 // ## Break it
 //
-// The buttons are in `05_webhook.html`. DevTools do not show a webhook,
-// as no browser takes part: *Network* lists *Pay*, and the page's own
-// `/_/page/state`, which fills the cards and which the wire leaves out.
+// The buttons are in `05_webhook.html`. DevTools show no webhook, as no
+// browser takes part: *Network* has *Pay*, and `/_/page/state`, by which
+// the page fills its cards and which the wire leaves out.
 //
-// **Take the shop down.** Two attempts meet 503, then the shop is back.
-// The gap grows, the id stays, and one order is made.
+// - **Take the shop down.** Two attempts meet 503, then the shop is back.
+//   The gap grows, the id stays, and one order is made.
+// - **Forge a message.** The signature is invented, or the amount changed
+//   after the signing: 401, and no order.
+// - **Replay an old one.** Recorded 6 minutes ago, rightly signed: 400.
+// - **Deliver it twice.** Two copies arrive together. Both get 204, as an
+//   error would cause a third, and there is one order.
 //
-// **Forge a message.** A stranger invents a signature; another changes
-// the amount in a message that was signed. Both get 401 and no order.
-//
-// **Replay an old one.** A message was recorded 6 minutes ago. Its
-// signature is right, and it is refused: 400.
-//
-// **Deliver it twice.** Two copies of a message arrive together. Both get
-// 204, as an error would cause a third, and there is one order.
-//
-// ## Routes
-//
-// Until an endpoint is registered it is our own shop. With `PORT=0` its
-// port is known only when we listen, so we read it from the connection of
-// the first payment. `/_/capture` is the eavesdropper of the buttons,
-// `/_/shop/503` a shop that is down.
+// Until an endpoint is registered it is our own shop. `/_/capture` is the
+// buttons' eavesdropper, `/_/shop/503` a shop that is down.
 
 // %%
 class Webhook {
     static HttpHandler routes() {
-        String given = System.getenv("WEBHOOK_SECRET");
-        byte[] random = new byte[32];
-        new SecureRandom().nextBytes(random);
-        String fresh = "whsec_" + Base64.getEncoder().encodeToString(random);
-        Secret secret = Secret.parse(given == null ? fresh : given);
-        Gateway gateway = new Gateway(secret);
-        Shop shop = new Shop(secret);
+        Secret secret = Secret.choose();
+        Secret github = new Secret("It's a Secret to Everybody".getBytes(), "");
+        Orders orders = new Orders();
+        Gateway gateway = new Gateway();
         Serve.onStop(gateway.threads::shutdownNow);
-        return new Routes();
+        return new Routes()
+                .always("Cache-Control", "no-store")
+                .page("05_webhook")
+                .put("/endpoint", (exchange, body) -> {
+                    gateway.endpoint = Endpoint.parse(body);
+                    Http.empty(exchange, 204);
+                })
+                .post("/payments", (exchange, body) -> {
+                    Delivery delivery = Delivery.of(
+                            Http.integer(Http.object(body), "amount", 1, 99_999_999));
+                    gateway.accept(delivery, secret, exchange);
+                    Http.json(exchange, 202, Map.of("id", delivery.payment()));
+                })
+                .get("/deliveries", exchange -> Http.json(exchange, 200, gateway.rows))
+                .post("/webhooks/payments", new Shop(secret, orders)::receive)
+                .get("/orders", exchange -> Http.json(exchange, 200, orders.all()))
+                .post("/_/github", (exchange, body) -> {
+                    Shop.verify(exchange, "X-Hub-Signature-256", github.signPush(body));
+                    Http.empty(exchange, 204);
+                })
+                .post("/_/shop/503", (exchange, body) -> Http.empty(exchange, 503))
+                .get("/_/capture", exchange -> {
+                    Instant at = Instant.now().minusSeconds(
+                            Http.queryInteger(exchange, "age", 0, 0, 3600));
+                    Delivery sent = Delivery.of(4200);
+                    var request = sent.request(URI.create("http://shop"), secret, at);
+                    Http.json(exchange, 200, Map.of("body", new String(sent.body()),
+                            "headers", request.headers().map()));
+                })
+                .get("/_/page/state", exchange -> Http.json(exchange, 200, Map.of(
+                        "secret", secret.shown(), "endpoint", "" + gateway.endpoint,
+                        "count", orders.all().size(), "orders", latest(orders.all()),
+                        "deliveries", latest(gateway.rows))));
+    }
+
+    static <T> List<T> latest(Collection<T> all) {
+        return all.stream().skip(Math.max(0, all.size() - 50)).toList();
     }
 
     void main() {
@@ -432,10 +397,9 @@ class Webhook {
 // %% [markdown]
 // ## Try it
 //
-// 1. Be the receiver: `nc -l 9000` (or `nc -l -p 9000`), and register it:
+// 1. Be the receiver: `nc -l 9000` (or `nc -l -p 9000`). Register it:
 //    `curl -X PUT localhost:8005/endpoint --json '{"url":"http://localhost:9000"}'`
-//    Press *Pay*. The signed message appears; if nobody answers, a row
-//    says so after 5 s.
+//    Press *Pay*, read the signed message, and do not answer for 5 s.
 // 2. Verify GitHub's own example, then change one letter of it:
 //
 // ```
@@ -445,18 +409,12 @@ class Webhook {
 //
 // ## What it costs, and when to choose it
 //
-// | | polling (01, 02) | webhook |
-// |---|---|---|
-// | requests | many a payment | one a payment |
-// | the receiver | anyone, behind any firewall | has a URL, checks signatures |
-// | while it is down | asks later | the sender must retry |
+// One request a payment, where polling has many; but the receiver needs
+// a URL, signatures and a memory, and the sender must retry. It suits
+// servers that wait for rare news of others. A browser has no URL to
+// call: it hears from its own server by lessons 01 to 04. Deliveries come
+// late, in another order, or never: a shop also asks about open payments.
 //
-// A webhook suits servers that wait for rare news of others: payments,
-// pushes, posts. A browser has no URL to call; it hears from its own
-// server by lessons 01 to 04. Deliveries come late, twice, or in another
-// order, and some never: who must not lose a payment also asks the
-// gateway now and then about those that stayed open.
-//
-// In a kernel, evaluate the cells and type
+// In a notebook kernel or `jshell`, evaluate the cells and type
 // `Serve.start(8005, Webhook.routes()).port`: it shows 8005, and the page
-// is at that port.
+// is at that port. (Stop the script first, or take another port.)

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.util.function.Supplier;
 import org.xnio.Buffers;
+import org.xnio.IoUtils;
+import org.xnio.Options;
 import org.xnio.StreamConnection;
 import org.xnio.conduits.AbstractStreamSinkConduit;
 import org.xnio.conduits.AbstractStreamSourceConduit;
@@ -14,17 +16,19 @@ import org.xnio.conduits.StreamSourceConduit;
 /// and it sends frames that are encoded already, between those that the container writes: a
 /// frame that was begun is finished before another starts (RFC 6455 section 5.4). Everything
 /// happens on the connection's I/O thread.
-public final class Duplex {
+final class Duplex {
     private static final ByteBuffer NOTHING = ByteBuffer.allocate(0);
 
+    private final StreamConnection connection;
     private final Supplier<ByteBuffer> frames;
     private final Outlet outlet;
-    private long heardAt = System.nanoTime();
+    private volatile long heardAt = System.nanoTime();
 
     /// @param connection already upgraded
     /// @param frames gives the next frame to send, or null where there is none at the moment;
     ///     it is asked only when the socket has taken the one before
-    public Duplex(StreamConnection connection, Supplier<ByteBuffer> frames) {
+    Duplex(StreamConnection connection, Supplier<ByteBuffer> frames) {
+        this.connection = connection;
         this.frames = frames;
         outlet = new Outlet(connection.getSinkChannel().getConduit());
         connection.getSinkChannel().setConduit(outlet);
@@ -33,14 +37,29 @@ public final class Duplex {
     }
 
     /// When the last byte was read, in `System.nanoTime()`.
-    public long heardAt() {
+    long heardAt() {
         return heardAt;
     }
 
     /// Sends as many frames as there are and the socket takes. The rest follows by itself when
-    /// it takes more; call this again when there are new ones.
-    public void send() throws IOException {
-        if (!outlet.othersUnderWay && !outlet.sendAll()) outlet.resumeWrites();
+    /// it takes more; call this again when there are new ones. A connection that is broken gets
+    /// closed.
+    void send() {
+        try {
+            if (!outlet.othersUnderWay && !outlet.sendAll()) outlet.resumeWrites();
+        } catch (IOException broken) {
+            IoUtils.safeClose(connection);
+        }
+    }
+
+    /// Ends the connection with a TCP reset, as a machine does that has crashed.
+    void reset() {
+        try {
+            connection.setOption(Options.CLOSE_ABORT, true);
+        } catch (IOException broken) {
+            // Then it is about to end anyway.
+        }
+        IoUtils.safeClose(connection);
     }
 
     private final class Inlet extends AbstractStreamSourceConduit<StreamSourceConduit> {

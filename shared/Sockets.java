@@ -17,15 +17,18 @@ import io.undertow.websockets.core.WebSocketChannel;
 import io.undertow.websockets.jsr.UndertowSession;
 import io.undertow.websockets.jsr.WebSocketDeploymentInfo;
 import jakarta.servlet.ServletException;
+import jakarta.websocket.CloseReason;
 import jakarta.websocket.Endpoint;
 import jakarta.websocket.EndpointConfig;
 import jakarta.websocket.HandshakeResponse;
 import jakarta.websocket.Session;
 import jakarta.websocket.server.HandshakeRequest;
 import jakarta.websocket.server.ServerEndpointConfig;
+import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
+import org.xnio.IoUtils;
 import org.xnio.StreamConnection;
 
 /// Brings a Jakarta WebSocket endpoint to a path of [Routes], on the threads and buffers of
@@ -74,6 +77,15 @@ public final class Sockets {
     /// Undertow's side of the session: its I/O thread, and sending without blocking.
     public static WebSocketChannel channel(Session session) {
         return ((UndertowSession) session).getWebSocketChannel();
+    }
+
+    /// Begins the closing handshake (RFC 6455 section 7). `onClose` is called at once.
+    public static void close(Session session, int code) {
+        try {
+            session.close(new CloseReason(CloseReason.CloseCodes.getCloseCode(code), ""));
+        } catch (IOException broken) {
+            IoUtils.safeClose(channel(session));
+        }
     }
 
     /// RFC 6455 section 4.2.1 and 4.2.2: an upgrade, of version 13, with a key.

@@ -89,10 +89,10 @@ class FormTest {
     @MethodSource("lessons")
     @DisplayName("every cell evaluates in order in jshell, and routes() then serves")
     void jshell(Path lesson) throws Exception {
-        Process info =
-                new ProcessBuilder("" + ROOT.resolve("jbang"), "info", "classpath",
-                        "" + lesson).redirectError(ProcessBuilder.Redirect.DISCARD)
-                        .start();
+        String jbang = ROOT.resolve("jbang").toString();
+        new ProcessBuilder(jbang, "--quiet", "build", lesson.toString()).start().waitFor();
+        Process info = new ProcessBuilder(jbang, "info", "classpath", lesson.toString())
+                .start();
         String classPath = new String(info.getInputStream().readAllBytes()).strip();
         try (JShell shell = JShell.builder()
                 .remoteVMOptions("--sun-misc-unsafe-memory-access=allow").build()) {

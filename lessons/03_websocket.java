@@ -1,0 +1,399 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION WebSocket: one connection on which both sides talk at any time, here a chat
+//JAVA 25+
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//DEPS io.undertow:undertow-core:2.3.27.Final
+//DEPS io.undertow:undertow-servlet:2.3.26.Final
+//DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
+//DEPS tools.jackson.core:jackson-databind:3.1.7
+//SOURCES ../shared/*.java
+//FILES 03_websocket.java
+//FILES 03_websocket.html
+
+// %% [markdown]
+// # 03 - WebSocket
+//
+// In a chat, news comes from every side at any time. With the long
+// polling of lesson 02 each piece of it costs a request, head and all,
+// and what a client says itself travels in yet another one.
+//
+// A WebSocket asks once: **one HTTP request turns its TCP connection into
+// a channel on which both sides send whenever they like**. From then on a
+// message costs its text and 2 to 14 bytes. Trading, live analytics,
+// online games and documents that many people edit need that.
+//
+// ```mermaid
+// sequenceDiagram
+//   participant A as ada
+//   participant S as Server
+//   participant B as bob
+//   A->>+S: GET /chat?name=ada
+//   S->>A: 101 Switching Protocols
+//   B->>+S: GET /chat?name=bob
+//   S->>B: 101 Switching Protocols
+//   S->>A: bob joined
+//   A->>S: message "hi"
+//   S->>A: message 1, from ada
+//   S->>B: message 1, from ada
+// ```
+//
+// The demo is that chat. Let ada say something and watch the wire: the
+// server speaks to bob, and bob has asked for nothing.
+
+// %%
+import io.undertow.server.*;
+import io.undertow.websockets.core.WebSockets;
+import jakarta.websocket.*;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.*;
+import java.util.concurrent.*;
+import org.xnio.XnioIoThread;
+import shared.*;
+import tools.jackson.databind.node.ObjectNode;
+
+// %% [markdown]
+// ## The handshake is HTTP
+//
+// The connection begins as a GET that asks for `Upgrade: websocket`. The
+// answer is 101, with a hash of the client's key: proof that the server
+// speaks WebSocket and does not just echo
+// ([RFC 6455, section 1.3](https://www.rfc-editor.org/rfc/rfc6455#section-1.3)).
+// From then on the TCP connection carries frames. `ws://` is this in the
+// clear, `wss://` over TLS; on HTTP/2 it is an extended CONNECT, answered
+// with 200. What is wrong is said before, while a status can say it:
+// `Sockets.upgrade` answers a plain GET with 426, we a bad name with 400.
+// In DevTools the request has type *websocket* and status 101, and its tab
+// *Messages*, in place of a preview, lists what both sides send.
+
+// %%
+class Door {
+    static HttpHandler into(Room room) {
+        HttpHandler upgrade = Sockets.upgrade("/chat", "chat.v1", () -> new Guest(room));
+        return exchange -> {
+            Sockets.requireUpgrade(exchange);
+            String name = Objects.toString(Http.query(exchange, "name"), "");
+            long length = name.codePoints().count();
+            if (length < 1 || length > 40) {
+                throw new Problem(400, "'name' must have 1 to 40 characters.");
+            }
+            upgrade.handleRequest(exchange);
+        };
+    }
+}
+
+// %% [markdown]
+// ## A message says what it is
+//
+// A WebSocket message has no method, path or status, so ours carry a
+// `type`. Socket.IO's event names do the same: its
+// `socket.emit("chat message", text)` is our `{"type":"message",...}`.
+// But Socket.IO is a protocol of its own. It polls first, then upgrades,
+// and a plain WebSocket cannot talk to it.
+//
+// Each message travels in at least one frame: 2 to 14 bytes with its kind
+// and length, and the payload. To cut one into more frames is allowed at
+// any size and never required.
+
+// %%
+record Message(String type, long id, String from, String text, Instant at) {}
+
+record Presence(String type, String name, int online) {}
+
+record Online(String type, int online) {}
+
+record Mistake(String type, String reason) {}
+
+// %% [markdown]
+// ## A client is an endpoint
+//
+// Jakarta's container unmasks frames, puts fragments together, answers
+// pings, and calls an `Endpoint` when its connection opens, has a message
+// or ends, by a close frame or by a reset. What makes no sense is answered
+// with an error, and its sender stays. What breaks the rules ends the
+// connection: a text over 65,536 bytes with 1009, binary with 1003. The
+// container would ignore binary in silence, so we have to say so.
+//
+// A laptop that is shut sends no farewell. We ping every 20 seconds, and
+// end with 1001 what was silent for 60. Any byte is a sign of life, a part
+// of a frame as well, so we look below the frames. Our own writes prove
+// nothing: they succeed as long as the kernel has room.
+
+// %%
+class Guest extends Endpoint {
+    private final Room room;
+    private Session session;
+    private long pingedAt = System.nanoTime();
+    Broadcast.Member member;
+    String name;
+
+    Guest(Room room) {
+        this.room = room;
+    }
+
+    @Override
+    public void onOpen(Session session, EndpointConfig config) {
+        this.session = session;
+        name = session.getRequestParameterMap().get("name").getFirst();
+        member = room.broadcast.member(session, config);
+        session.setMaxTextMessageBufferSize(65_536);
+        session.addMessageHandler(String.class, this::onText);
+        session.addMessageHandler(ByteBuffer.class, (part, last) -> close(1003));
+        member.thread().execute(() -> room.join(this));
+    }
+
+    private void onText(String text) {
+        try {
+            ObjectNode message = Http.object(text.getBytes(StandardCharsets.UTF_8));
+            if (!Http.text(message, "type").equals("message")) {
+                throw new Problem(400, "'type' must be message.");
+            }
+            room.say(this, Http.text(message, "text"));
+        } catch (Problem problem) {
+            session.getAsyncRemote().sendText(Http.JSON.writeValueAsString(
+                    new Mistake("error", problem.getMessage())));
+        }
+    }
+
+    void check(long now) {
+        if (member.silentFor() >= 60e9) {
+            close(1001);
+        } else if (now - pingedAt >= 20e9) {
+            pingedAt = now;
+            WebSockets.sendPing(ByteBuffer.allocate(0), Sockets.channel(session), null);
+        }
+    }
+
+    @Override
+    public void onClose(Session session, CloseReason reason) {
+        room.leave(this);
+    }
+
+    void close(int code) {
+        Sockets.close(session, code);
+    }
+}
+
+// %% [markdown]
+// ## Telling everybody, and who is too slow
+//
+// `getAsyncRemote().sendText` queues without bound: one client that stops
+// reading takes the whole heap. So what is for all goes another way.
+// `Broadcast` encodes a message once and hangs it on a chain. A client
+// remembers the link it has reached, and takes the next one when its
+// socket has room. A thousand slow clients share the same links, and
+// nobody waits for them; who is 10,000 messages or 32 MiB behind is cut
+// off with 1013. And who talks faster than all can be told is not read
+// for a while, so that TCP slows it down.
+//
+// Under one lock a message gets its number and its place in the chain:
+// numbers rise in the order in which everybody hears them. To tell all
+// about each of 8,000 arrivals would be 32 million messages. Above 100 we
+// send the count instead, at most 5 times a second, and always the last.
+
+// %%
+class Room {
+    final Set<Guest> guests = ConcurrentHashMap.newKeySet();
+    final Broadcast broadcast = new Broadcast(10_000, 32 * 1024 * 1024);
+    private final XnioIoThread clock = Serve.WORKER.getIoThread();
+    private long lastId;
+    private boolean due;
+
+    Room() {
+        clock.executeAtInterval(() -> {
+            long now = System.nanoTime();
+            for (Guest each : guests) each.check(now);
+        }, 1, TimeUnit.SECONDS);
+    }
+
+    synchronized void join(Guest guest) {
+        broadcast.add(guest.member);
+        guests.add(guest);
+        announce("joined", guest.name);
+    }
+
+    synchronized void leave(Guest guest) {
+        broadcast.remove(guest.member);
+        guests.remove(guest);
+        announce("left", guest.name);
+    }
+
+    synchronized void say(Guest guest, String text) {
+        tell(new Message("message", ++lastId, guest.name, text, Instant.now()));
+        broadcast.slowDown(guest.member);
+    }
+
+    private void announce(String type, String name) {
+        if (guests.size() <= 100) {
+            tell(new Presence(type, name, guests.size()));
+        } else if (!due) {
+            due = true;
+            clock.executeAfter(this::announceCount, 200, TimeUnit.MILLISECONDS);
+        }
+    }
+
+    private synchronized void announceCount() {
+        due = false;
+        if (guests.size() > 100) tell(new Online("online", guests.size()));
+    }
+
+    private void tell(Object event) {
+        broadcast.tell(Http.JSON.writeValueAsBytes(event));
+    }
+}
+
+// %% [markdown]
+// ## The browser's side
+//
+// `new WebSocket` never reconnects by itself. We do, after a pause that
+// grows and varies, so that 8,000 clients of a restarted server do not
+// come back in the same second. A close that we asked for is final.
+//
+// `send` never blocks: what the network does not take waits in the
+// browser's memory. `bufferedAmount` says how much, so we look first.
+
+// %%
+interface ChatClient {
+    // language=JavaScript
+    String SCRIPT = """
+            function chat(name, { hear, show }) {
+              const server = location.origin.replace("http", "ws"); // https becomes wss
+              let socket, timer, openedAt, wanted, failures = 0;
+              function join() {
+                wanted = true;
+                openedAt = Infinity;
+                const url = `${server}/chat?name=${encodeURIComponent(name)}`;
+                socket = new WebSocket(url, "chat.v1");
+                socket.onopen = () => { openedAt = performance.now(); show("open"); };
+                socket.onmessage = ({ data }) => hear(lineOf(JSON.parse(data)));
+                socket.onclose = ({ code }) => {
+                  if (!wanted) return show(`left, ${code}`);
+                  if (performance.now() - openedAt > 10_000) failures = 0;
+                  const cap = Math.min(30_000, 1000 * 2 ** failures++);
+                  timer = setTimeout(join, cap * (0.5 + Math.random() / 2));
+                  show(`lost, ${code}`);
+                };
+              }
+              function leave() {
+                wanted = false;
+                clearTimeout(timer);
+                socket.close(1000);
+              }
+              function say(text) {
+                if (socket.readyState !== WebSocket.OPEN) return false;
+                if (socket.bufferedAmount > 1_000_000) return false;
+                socket.send(JSON.stringify({ type: "message", text }));
+                return true;
+              }
+              addEventListener("pagehide", leave);
+              addEventListener("pageshow", ({ persisted }) => persisted && join());
+              join();
+              return { join, leave, say, socket: () => socket };
+            }
+
+            function lineOf({ type, from, text, name, online, reason }) {
+              switch (type) {
+                case "message": return `${from}: ${text}`;
+                case "joined": return `${name} joined, ${online} online`;
+                case "left": return `${name} left, ${online} online`;
+                case "online": return `${online} online`;
+                case "error": return `error: ${reason}`;
+                default: return `(${type})`; // a newer server's: no reason to fail
+              }
+            }
+            """;
+}
+
+// %% [markdown]
+// ## Break it
+//
+// The buttons and logs of the demo are in `03_websocket.html`. In DevTools,
+// tab *Network*, watch the *Messages* of ada's socket.
+//
+// **Send nonsense.** Text that is not JSON gets an error, and ada stays: a
+// channel has no status 400, so errors are messages too.
+//
+// **One byte too many.** A text of 65,537 bytes ends ada's connection with
+// 1009. Her client comes back, and bob sees her leave and join.
+//
+// **Cut the cable.** The server resets ada's connection. No close frame
+// comes: her browser makes up 1006, a code that never travels. Bob hears
+// `left` at once, though nothing was sent to ada: reading noticed it.
+//
+// **Ignore bufferedAmount.** 100 texts of 60,000 bytes in one loop: `send`
+// takes them all and the browser stores them. Then `say` says no.
+
+// %%
+class Cable {
+    static void cut(Room room, String name) {
+        for (Guest each : room.guests) {
+            if (each.name.equals(name)) each.member.reset();
+        }
+    }
+}
+
+// %% [markdown]
+// ## Routes
+//
+// At shutdown everybody is told 1001, "going away", and comes back later.
+
+// %%
+class Websocket {
+    static HttpHandler routes() {
+        Room room = new Room();
+        Serve.onStop(() -> room.broadcast.close(1001));
+        return new Routes()
+                .page("03_websocket", ChatClient.SCRIPT)
+                .get("/chat", Door.into(room))
+                .get("/online", exchange -> Http.json(exchange, 200,
+                        Map.of("online", room.guests.size())))
+                .post("/_/cut", (exchange, body) -> {
+                    Cable.cut(room, Http.query(exchange, "name"));
+                    Http.empty(exchange, 204);
+                });
+    }
+
+    void main() {
+        Serve.run("03 WebSocket", 8003, routes());
+    }
+}
+
+// %% [markdown]
+// ## Try it
+//
+// 1. Ask without an upgrade: `curl -i 'http://localhost:8003/chat?name=eve'`
+//    gets 426. A page cannot fake its origin, curl can: add
+//    `-H 'Upgrade: websocket' -H 'Origin: http://evil.example'`. It gets
+//    403, before anything else is looked at.
+// 2. Leave the page alone for 20 seconds: pings and pongs cross the wire,
+//    which no script can see. Click one for its two or six bytes.
+// 3. Open the page in a second window. Names may repeat; who hears what?
+//
+// Who knows Socket.IO finds its seven steps here: wrapping the server
+// (`Door`), `io.on("connection")` (`onOpen`), `socket.on` (`onText`),
+// `io.emit` (`tell`), a client that listens and talks (`chat`),
+// `socket.emit` on submit (`say`), `socket.on` in the page (`onmessage`).
+//
+// ## What it costs, and when to choose it
+//
+// | challenge | what is true |
+// |---|---|
+// | resources | each client costs a socket and some kilobytes, silent or not |
+// | connection limits | "2,000 to 5,000" is a provider's quota; the bounds are file descriptors, memory and fan-out |
+// | sticky sessions | a TCP connection stays by nature; transports of many requests need stickiness |
+// | load balancer | it balances connections, not messages; a new server gets none of the old |
+// | authentication | `new WebSocket` sets no headers, and cookies let any site connect as the user: so we check `Origin` |
+// | firewalls, proxies | `wss` passes most; a proxy must forward `Upgrade`, and wait longer than our pings |
+// | scaling | clients of two servers hear each other only through a broker between these |
+// | testing | Autobahn for the protocol, Playwright for pages, the JDK's client for the rest |
+// | a connection drops | reconnect first; where WebSocket is blocked for good, poll as in lesson 02 |
+// | clean-up | `onClose` forgets a client; who just vanishes is found by reading or by pings |
+//
+// Choose WebSocket where both sides talk: chat, games, editing together.
+// If only the server talks, server-sent events (lesson 04) need less:
+// they are plain HTTP, and the browser reconnects and resumes by itself.
+//
+// In a kernel, evaluate the cells and type
+// `Serve.start(8003, Websocket.routes()).port`: it shows 8003, and the
+// page is at that port.

@@ -1,0 +1,164 @@
+package shared;
+
+import io.undertow.websockets.core.WebSocketChannel;
+import jakarta.websocket.EndpointConfig;
+import jakarta.websocket.Session;
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.xnio.IoUtils;
+import org.xnio.XnioIoThread;
+
+/// Tells many WebSocket clients the same, each at its own pace. A text becomes a frame once,
+/// for all. The frames form a chain, and a client is a place in it: what was not sent to a slow
+/// client yet is kept once, not once for each. A client whose place falls too far behind is cut
+/// off with 1013. Nothing here blocks.
+public final class Broadcast {
+    private static final int TRY_AGAIN_LATER = 1013;
+
+    /// How many texts may be said while some clients were not even told of the one before.
+    private static final int MAX_AHEAD = 100;
+
+    /// A frame, and how many frames and bytes came before its end.
+    private static final class Line {
+        final ByteBuffer frame;
+        final long number;
+        final long bytes;
+        volatile Line next;
+
+        Line(long number, long bytes, ByteBuffer frame) {
+            this.number = number;
+            this.bytes = bytes;
+            this.frame = frame;
+        }
+    }
+
+    /// A client. It hears what is told after [Broadcast#add].
+    public final class Member {
+        private final Session session;
+        private final WebSocketChannel channel;
+        private final Duplex duplex;
+        private final AtomicBoolean woken = new AtomicBoolean();
+        private volatile Line at;
+
+        private Member(Session session, EndpointConfig config) {
+            this.session = session;
+            channel = Sockets.channel(session);
+            duplex = new Duplex(Sockets.connection(config), this::next);
+        }
+
+        /// Nanoseconds since the last byte of this client was read, pongs and half frames
+        /// included.
+        public long silentFor() {
+            return System.nanoTime() - duplex.heardAt();
+        }
+
+        /// The thread that reads from this client and writes to it.
+        public XnioIoThread thread() {
+            return channel.getIoThread();
+        }
+
+        /// Ends the connection without a close frame, by a TCP reset.
+        public void reset() {
+            duplex.reset();
+        }
+
+        private ByteBuffer next() {
+            if (at.next == null || channel.isCloseFrameSent()) return null;
+            at = at.next;
+            return at.frame.duplicate();
+        }
+
+        private void wake() {
+            if (woken.getAndSet(true)) return;
+            waking.incrementAndGet();
+            thread().execute(this::send);
+        }
+
+        private void send() {
+            woken.set(false);
+            duplex.send();
+            Line end = last;
+            boolean late = end.number - at.number > maxMessages
+                    || end.bytes - at.bytes > maxBytes;
+            if (late) Sockets.close(session, TRY_AGAIN_LATER);
+            if (waking.decrementAndGet() == 0) caughtUp();
+        }
+    }
+
+    private final long maxMessages;
+    private final long maxBytes;
+    private final Set<Member> members = ConcurrentHashMap.newKeySet();
+    private final AtomicInteger waking = new AtomicInteger();
+    private final Queue<WebSocketChannel> resting = new ArrayDeque<>();
+    private volatile Line last = new Line(0, 0, ByteBuffer.allocate(0));
+    private long reached;
+
+    /// @param maxMessages how many texts a client may be behind
+    /// @param maxBytes how many bytes of them
+    public Broadcast(long maxMessages, long maxBytes) {
+        this.maxMessages = maxMessages;
+        this.maxBytes = maxBytes;
+    }
+
+    /// A client that hears nothing yet; call this in `onOpen`.
+    public Member member(Session session, EndpointConfig config) {
+        return new Member(session, config);
+    }
+
+    public synchronized void add(Member member) {
+        member.at = last;
+        members.add(member);
+    }
+
+    /// Call this in `onClose`. What is not sent yet, such as a close frame, and the farewell of
+    /// the other side have 5 seconds.
+    public void remove(Member member) {
+        members.remove(member);
+        member.thread().executeAfter(
+                () -> IoUtils.safeClose(member.channel), 5, TimeUnit.SECONDS);
+    }
+
+    /// Tells all members, in the order of the calls.
+    public synchronized void tell(byte[] text) {
+        last.next = new Line(last.number + 1, last.bytes + text.length, frame(text));
+        last = last.next;
+        for (Member each : members) each.wake();
+    }
+
+    /// One unmasked text frame (RFC 6455 section 5.2).
+    private static ByteBuffer frame(byte[] text) {
+        ByteBuffer frame = ByteBuffer.allocate(text.length + 10).put((byte) 0x81);
+        if (text.length < 126) frame.put((byte) text.length);
+        else if (text.length < 65_536) frame.put((byte) 126).putShort((short) text.length);
+        else frame.put((byte) 127).putLong(text.length);
+        return frame.put(text).flip();
+    }
+
+    /// Reads no more from a member who talks faster than all can be told, until they were told.
+    /// Its TCP connection then slows it down. Call this after [#tell].
+    public synchronized void slowDown(Member speaker) {
+        if (last.number - reached < MAX_AHEAD) return;
+        speaker.channel.suspendReceives();
+        resting.add(speaker.channel);
+    }
+
+    private synchronized void caughtUp() {
+        reached = last.number;
+        while (!resting.isEmpty()) resting.poll().resumeReceives();
+    }
+
+    /// Closes all connections with a code, and waits until that is written, a second at most.
+    public void close(int code) {
+        for (Member each : members) Sockets.close(each.session, code);
+        members.stream().map(Member::thread).distinct()
+                .map(thread -> CompletableFuture.runAsync(() -> {}, thread)).toList()
+                .forEach(done -> done.completeOnTimeout(null, 1, TimeUnit.SECONDS).join());
+    }
+}
