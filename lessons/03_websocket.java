@@ -261,6 +261,7 @@ interface ChatClient {
               const server = location.origin.replace("http", "ws"); // https becomes wss
               let socket, timer, openedAt, wanted, failures = 0;
               function join() {
+                clearTimeout(timer);
                 wanted = true;
                 openedAt = Infinity;
                 const url = `${server}/chat?name=${encodeURIComponent(name)}`;

@@ -33,16 +33,13 @@
 //   S-->>T: id: 8, event: notice
 // ```
 //
-// The demo is two tabs on one page. Publish; then cut tab A, publish more,
-// and compare what the two have received.
+// In the demo, cut one of two tabs, publish, and see what each received.
 
 // %%
 import static java.nio.charset.StandardCharsets.UTF_8;
-
 import io.undertow.server.*;
 import io.undertow.util.*;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.util.*;
 import java.util.concurrent.*;
@@ -70,13 +67,13 @@ interface Event {
     static String parse(byte[] body) {
         var event = Http.object(body);
         String type = Http.text(event, "type");
-        if (type.isEmpty() || type.matches("(?s).*[\r\n\0].*")) {
-            throw new Problem(400, "'type' must be text without CR, LF and NUL.");
-        }
+        if (!type.matches("[^\r\n\0]+")) throw new Problem(400,
+                "'type' must be one line of text.");
         var data = event.get("data");
         if (data == null) throw new Problem(400, "'data' is missing.");
-        boolean text = data.isString();
-        return lines(type, text ? Http.text(event, "data") : data.toString());
+        String text = data.isString() ? data.stringValue() : data.toString();
+        if (UTF_8.newEncoder().canEncode(text)) return lines(type, text);
+        throw new Problem(400, "'data' holds half a surrogate pair.");
     }
 }
 
@@ -100,7 +97,7 @@ class Log {
     boolean ended;
 
     synchronized long append(String event) {
-        byte[] bytes = ("id: %d\n%s".formatted(++last, event)).getBytes(UTF_8);
+        byte[] bytes = ("id: " + ++last + "\n" + event).getBytes(UTF_8);
         kept.put(last, bytes);
         size += bytes.length;
         while (kept.size() > 1_000 || size > 128 * 1024 * 1024) {
@@ -134,9 +131,8 @@ class Log {
 // Node's `res.send` ends an answer, `res.write` keeps it open; our channel
 // stays open until we end the exchange. It takes what the socket takes; the
 // rest waits until it is writable, then goes out with what came since.
-//
-// So a slow reader slows nobody. One that falls behind the kept events is
-// cut; it comes back, and resumes or hears that it missed some.
+// A slow reader slows nobody. One that falls behind the kept events is cut;
+// it comes back, and resumes or hears that it missed some.
 
 // %%
 class EventStream {
@@ -162,9 +158,8 @@ class EventStream {
         say(start);
     }
 
-    /// Sends what has no id; a reader that is behind goes without.
     void say(String text) {
-        if (blocked) return;
+        if (blocked) return; // not worth a queue
         out = new ByteBuffer[] {UTF_8.encode(text)};
         send();
     }
@@ -182,9 +177,9 @@ class EventStream {
         }
     }
 
-    void cut() {
-        IoUtils.safeClose(exchange.getConnection());
-    }
+    void cut() { IoUtils.safeClose(exchange.getConnection()); }
+
+    boolean isHead() { return exchange.getRequestMethod().equals(Methods.HEAD); }
 
     private boolean unsent() {
         return out.length > 0 && out[out.length - 1].hasRemaining();
@@ -209,51 +204,44 @@ class EventStream {
 // %%
 class Feed {
     final Log log = new Log();
-    final Map<Executor, Set<EventStream>> streams = new ConcurrentHashMap<>();
+    final Set<EventStream> streams = ConcurrentHashMap.newKeySet();
+    private final Set<XnioIoThread> threads = ConcurrentHashMap.newKeySet();
 
     void publish(HttpServerExchange exchange, byte[] body) {
         long id = log.append(Event.parse(body));
-        streams.forEach((thread, own) ->
-                thread.execute(() -> own.forEach(EventStream::send)));
+        for (XnioIoThread own : threads) own.execute(() -> streams.forEach(each -> {
+            if (each.exchange.getIoThread() == own) each.send();
+        }));
         Http.json(exchange, 202, Map.of("id", id));
     }
 
-    /// Gives a reader its place, and returns what it hears first.
     String join(EventStream stream, String lastId) {
         synchronized (log) {
             if (log.ended) return null;
             boolean held = log.holds(lastId);
             stream.next = 1 + (held ? Long.parseLong(lastId) : log.last);
-            own(stream.exchange).add(stream);
-            boolean reset = !held && !lastId.isEmpty();
-            return "retry: 1000\n\n" + (reset ? Event.lines("reset", "{}") : "");
+            threads.add(stream.exchange.getIoThread());
+            if (!stream.isHead()) streams.add(stream);
+            String reset = held || lastId.isEmpty() ? "" : Event.lines("reset", "{}");
+            return "retry: 1000\n\n" + reset;
         }
     }
 
     void end(boolean forGood) {
         synchronized (log) {
             log.ended = forGood;
-            for (EventStream each : all()) {
-                own(each.exchange).remove(each);
+            for (EventStream each : streams) {
+                streams.remove(each);
                 each.exchange.getIoThread().execute(each.exchange::endExchange);
             }
         }
     }
 
     void cut(String tab) {
-        for (EventStream each : all()) {
+        for (EventStream each : streams) {
             boolean meant = each.exchange.getQueryString().contains("tab=" + tab);
             if (meant) each.exchange.getIoThread().execute(each::cut);
         }
-    }
-
-    Set<EventStream> own(HttpServerExchange exchange) {
-        return streams.computeIfAbsent(exchange.getIoThread(),
-                thread -> ConcurrentHashMap.newKeySet());
-    }
-
-    List<EventStream> all() {
-        return streams.values().stream().flatMap(Set::stream).toList();
     }
 }
 
@@ -284,31 +272,27 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
                 .put(Headers.CONTENT_TYPE, "text/event-stream")
                 .put(Headers.CACHE_CONTROL, "no-cache")
                 .put(new HttpString("X-Accel-Buffering"), "no");
-        onEnd(() -> feed.own(exchange).remove(stream));
+        Http.onGone(exchange, () -> feed.streams.remove(stream));
         every(15, () -> stream.say(": still here\n\n"));
         if (ticks) every(5, () -> stream.say(Event.lines("tick", gauges())));
-        Http.onGone(exchange, () -> {});
         stream.open(start);
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) exchange.endExchange();
+        if (stream.isHead()) exchange.endExchange();
     }
 
     private void every(int seconds, Runnable work) {
-        onEnd(exchange.getIoThread()
-                .executeAtInterval(work, seconds, TimeUnit.SECONDS)::remove);
-    }
-
-    private void onEnd(Runnable work) {
+        var timer = exchange.getIoThread().executeAtInterval(
+                work, seconds, TimeUnit.SECONDS);
         exchange.addExchangeCompleteListener((done, next) -> {
-            work.run();
+            timer.remove();
             next.proceed();
         });
     }
 
     private String gauges() {
         Runtime jvm = Runtime.getRuntime();
-        return Http.JSON.writeValueAsString(Map.of("streams", feed.all().size(),
-                "threads", ManagementFactory.getThreadMXBean().getThreadCount(),
-                "heap", jvm.totalMemory() - jvm.freeMemory()));
+        return Http.JSON.writeValueAsString(new TreeMap<>(Map.of(
+                "streams", feed.streams.size(), "threads", Thread.activeCount(),
+                "heap", jvm.totalMemory() - jvm.freeMemory())));
     }
 }
 
@@ -319,43 +303,40 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // resumes by itself. But **any status except 200 is final**: a 503 while a
 // server restarts silences the page for good. We see that as `CLOSED`, ask
 // with HEAD whether it was 204, the intended end, and else begin again
-// with the last id, which is on the event, not on the source.
-//
-// On `reset` we load the whole state, which says up to which id it goes,
-// and go on from there. Ids rise, so a lower one is a duplicate.
+// with the last id, which is on the event, not on the source. On `reset` we
+// load the whole state, which says up to which id it goes, and go on from
+// there. Ids rise, so one that does not is a duplicate.
 
 // %%
 interface Subscriber {
     // language=JavaScript
     String SCRIPT = """
-            function subscribe(query, page, last = 0, failures = 0) {
+            function subscribe(query, page, last = "", failures = 0) {
               const { types, show, load, state, signal } = page;
-              const resume = last ? `&lastEventId=${last}` : "";
-              const source = new EventSource(`/events?${query}${resume}`);
-              const again = (id) =>
-                signal.aborted || subscribe(query, page, id, failures + 1);
+              if (signal.aborted) return;
+              const source = new EventSource(`/events?${query}&lastEventId=${last}`);
               signal.addEventListener("abort", () => source.close());
               source.onopen = () => state("open", (failures = 0));
               source.onerror = async (event) => {
                 if (event instanceof MessageEvent) return; // published as "error"
-                const closed = source.readyState === EventSource.CLOSED;
-                state(closed ? "closed" : "reconnecting");
-                if (!closed) return; // the browser's own retry
+                state(["reconnecting", "", "closed"][source.readyState]);
+                if (source.readyState !== EventSource.CLOSED) return;
                 const head = { method: "HEAD", cache: "no-store", signal };
                 const answer = await fetch(`/events?${query}`, head).catch(() => null);
                 if (answer?.status === 204) return state("ended");
                 const backoff = Math.min(30, 2 ** failures) * (0.5 + Math.random());
                 await pause(1000 * backoff, signal);
-                again(last);
+                subscribe(query, page, last, failures + 1);
               };
               source.addEventListener("reset", async () => {
                 source.close();
-                again((await load().catch(() => pause(1000, signal))) ?? last);
+                const id = await load().catch(() => pause(1000, signal));
+                subscribe(query, page, id ?? last, failures + 1);
               });
               const receive = (event) => {
                 const id = Number(event.lastEventId); // a tick carries the newest one
                 if (id > last || event.type === "tick") show(event);
-                last = Math.max(id, last);
+                if (id > last) last = id;
               };
               for (const type of types) source.addEventListener(type, receive);
             }
@@ -365,12 +346,10 @@ interface Subscriber {
 // %% [markdown]
 // ## Break it
 //
-// The buttons of the demo are in `04_server_sent_events.html`.
-//
-// **Cut tab A.** Its connection breaks in the middle of the answer, and
-// three notices are published while it is away. After `retry`, a second, it
-// asks again with `Last-Event-ID` and gets these three. In DevTools, the
-// request's tab *EventStream* lists them.
+// **Cut tab A.** Its connection breaks, and three notices are published
+// while it is away. After `retry`, a second, it asks again with
+// `Last-Event-ID` and gets these three: see the *EventStream* tab of the
+// request in DevTools.
 //
 // **Claim an unknown id.** Tab A says that it saw event 1. A server that
 // shrugged and went live would hide a gap; ours answers `reset`.
@@ -396,10 +375,9 @@ class ServerSentEvents {
                     feed.end(true);
                     Http.empty(exchange, 204);
                 })
-                .get("/streams", exchange ->
-                        Http.json(exchange, 200, Map.of("streams", feed.all().size())))
-                .get("/_/state", exchange ->
-                        Http.json(exchange, 200, feed.log.state()))
+                .get("/streams", exchange -> Http.json(exchange, 200,
+                        Map.of("streams", feed.streams.size())))
+                .get("/_/state", exchange -> Http.json(exchange, 200, feed.log.state()))
                 .post("/_/cut", (exchange, body) -> {
                     feed.cut(Http.text(Http.object(body), "tab"));
                     Http.empty(exchange, 204);
@@ -419,23 +397,20 @@ class ServerSentEvents {
 // 2. Publish two lines, and find two `data: ` lines in one event:
 //    `curl -H 'Content-Type: application/json' -d '{"type":"notice",
 //    "data":"one\ntwo"}' http://localhost:8004/events`
-// 3. Stop this server, and start it again. Both tabs come back by
-//    themselves; their id from before gets a `reset`.
+// 3. Restart this server: both tabs come back, and get a `reset`.
 //
 // ## What it costs, and when to choose it
 //
-// | challenge | what is true |
-// |---|---|
-// | browsers | all have it; no request headers, no POST, no binary |
-// | connections | six per host over HTTP/1.1; HTTP/2 shares one |
-// | time-outs | proxies cut what is idle; comments keep it busy |
-// | hidden tabs | timers slow down, discarded tabs go; resume mends it |
-// | resources | a socket and about 5 KiB of heap each, no thread |
-// | load balancers | a new server gets only the new streams |
-// | stickiness | a resumed stream may meet a server with another log |
-// | firewalls, proxies | plain HTTP, but some hold answers back |
-// | testing | `curl -N`, or any client that reads as it comes |
-// | millions | a broker feeds many servers like this one |
+// - Browsers: all have it, without request headers, POST, and binary.
+// - Connections: six per host over HTTP/1.1; HTTP/2 shares one.
+// - Time-outs: proxies cut what is idle. Comments keep it busy.
+// - Hidden tabs: timers slow down, discarded tabs go. Resume mends it.
+// - Resources: a socket and about 5 KiB of heap each, and no thread.
+// - Load balancers: a server that is added gets the new streams only.
+// - Stickiness: a resumed stream may meet a server with another log.
+// - Firewalls, proxies: it is plain HTTP, yet some hold answers back.
+// - Testing: `curl -N`, or any client that reads as the bytes come.
+// - Millions of readers: a broker feeds many servers like this one.
 //
 // Choose it where only the server has something to say; WebSocket where the
 // client keeps answering. A server is told by webhook: lesson 05.

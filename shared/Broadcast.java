@@ -5,13 +5,14 @@ import jakarta.websocket.EndpointConfig;
 import jakarta.websocket.Session;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.xnio.IoUtils;
 import org.xnio.XnioIoThread;
 
@@ -44,8 +45,7 @@ public final class Broadcast {
         private final Session session;
         private final WebSocketChannel channel;
         private final Duplex duplex;
-        private final AtomicBoolean woken = new AtomicBoolean();
-        private volatile Line at;
+        private Line at;
 
         private Member(Session session, EndpointConfig config) {
             this.session = session;
@@ -75,30 +75,45 @@ public final class Broadcast {
             return at.frame.duplicate();
         }
 
-        private void wake() {
-            if (woken.getAndSet(true)) return;
-            waking.incrementAndGet();
-            thread().execute(this::send);
+        /// Sends what the socket takes.
+        private void send(Line end) {
+            duplex.send();
+            boolean late = end.number - at.number > maxMessages
+                    || end.bytes - at.bytes > maxBytes;
+            if (late) Sockets.close(session, TRY_AGAIN_LATER);
+        }
+    }
+
+    /// The members on one I/O thread, and how far all of them were told. However many texts came
+    /// meanwhile, it is woken once.
+    private final class Circle {
+        final XnioIoThread thread;
+        final Set<Member> members = ConcurrentHashMap.newKeySet();
+        private final AtomicBoolean woken = new AtomicBoolean();
+        volatile long told = last.number;
+
+        Circle(XnioIoThread thread) {
+            this.thread = thread;
+        }
+
+        void wake() {
+            if (!woken.getAndSet(true)) thread.execute(this::send);
         }
 
         private void send() {
             woken.set(false);
-            duplex.send();
             Line end = last;
-            boolean late = end.number - at.number > maxMessages
-                    || end.bytes - at.bytes > maxBytes;
-            if (late) Sockets.close(session, TRY_AGAIN_LATER);
-            if (waking.decrementAndGet() == 0) caughtUp();
+            for (Member each : members) each.send(end);
+            told = end.number;
+            resume();
         }
     }
 
     private final long maxMessages;
     private final long maxBytes;
-    private final Set<Member> members = ConcurrentHashMap.newKeySet();
-    private final AtomicInteger waking = new AtomicInteger();
+    private final Map<XnioIoThread, Circle> circles = new ConcurrentHashMap<>();
     private final Queue<WebSocketChannel> resting = new ArrayDeque<>();
     private volatile Line last = new Line(0, 0, ByteBuffer.allocate(0));
-    private long reached;
 
     /// @param maxMessages how many texts a client may be behind
     /// @param maxBytes how many bytes of them
@@ -112,15 +127,20 @@ public final class Broadcast {
         return new Member(session, config);
     }
 
+    /// From now on the member hears what is told.
     public synchronized void add(Member member) {
         member.at = last;
-        members.add(member);
+        circle(member).members.add(member);
+    }
+
+    private Circle circle(Member member) {
+        return circles.computeIfAbsent(member.thread(), Circle::new);
     }
 
     /// Call this in `onClose`. What is not sent yet, such as a close frame, and the farewell of
     /// the other side have 5 seconds.
     public void remove(Member member) {
-        members.remove(member);
+        circle(member).members.remove(member);
         member.thread().executeAfter(
                 () -> IoUtils.safeClose(member.channel), 5, TimeUnit.SECONDS);
     }
@@ -129,7 +149,7 @@ public final class Broadcast {
     public synchronized void tell(byte[] text) {
         last.next = new Line(last.number + 1, last.bytes + text.length, frame(text));
         last = last.next;
-        for (Member each : members) each.wake();
+        for (Circle each : circles.values()) each.wake();
     }
 
     /// One unmasked text frame (RFC 6455 section 5.2).
@@ -144,21 +164,26 @@ public final class Broadcast {
     /// Reads no more from a member who talks faster than all can be told, until they were told.
     /// Its TCP connection then slows it down. Call this after [#tell].
     public synchronized void slowDown(Member speaker) {
-        if (last.number - reached < MAX_AHEAD) return;
+        if (!isBehind()) return;
         speaker.channel.suspendReceives();
         resting.add(speaker.channel);
     }
 
-    private synchronized void caughtUp() {
-        reached = last.number;
-        while (!resting.isEmpty()) resting.poll().resumeReceives();
+    private synchronized void resume() {
+        while (!resting.isEmpty() && !isBehind()) resting.poll().resumeReceives();
+    }
+
+    private boolean isBehind() {
+        return circles.values().stream()
+                .anyMatch(each -> last.number - each.told > MAX_AHEAD);
     }
 
     /// Closes all connections with a code, and waits until that is written, a second at most.
     public void close(int code) {
-        for (Member each : members) Sockets.close(each.session, code);
-        members.stream().map(Member::thread).distinct()
-                .map(thread -> CompletableFuture.runAsync(() -> {}, thread)).toList()
-                .forEach(done -> done.completeOnTimeout(null, 1, TimeUnit.SECONDS).join());
+        List<CompletableFuture<Void>> done = circles.values().stream()
+                .map(circle -> CompletableFuture.runAsync(() -> {
+                    for (Member each : circle.members) Sockets.close(each.session, code);
+                }, circle.thread)).toList();
+        for (var each : done) each.completeOnTimeout(null, 1, TimeUnit.SECONDS).join();
     }
 }

@@ -6,15 +6,19 @@ import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import io.undertow.util.PathTemplateMatch;
 import io.undertow.util.StatusCodes;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.xnio.IoUtils;
+import org.xnio.channels.StreamSourceChannel;
 import io.undertow.server.protocol.http.HttpServerConnection;
 import tools.jackson.core.JacksonException;
+import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.json.JsonMapper;
@@ -22,15 +26,20 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// Reads requests and writes answers: strict JSON in, JSON out.
 public final class Http {
-    /// Writes a record's members in the order in which they are declared.
+    /// Writes a record's members in the order in which they are declared, and numbers as they came.
     public static final JsonMapper JSON = JsonMapper.builder()
             .disable(MapperFeature.SORT_PROPERTIES_ALPHABETICALLY)
+            .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
             .build();
 
     private static final Pattern WAIT = Pattern.compile(
             "(?i)(?:^|,)\\s*wait\\s*=\\s*(\"?)(\\d+)\\1\\s*(?=[,;]|$)");
-    private static final AttachmentKey<Runnable[]> GONE =
-            AttachmentKey.create(Runnable[].class);
+    private static final AttachmentKey<Departure> DEPARTURE =
+            AttachmentKey.create(Departure.class);
+
+    /// When a client is gone, we close our side a little later. XNIO looks at all its sockets
+    /// for each that it closes; while thousands leave at once, they are all busy.
+    private static final int CLOSE_MS = 300;
 
     private Http() {}
 
@@ -166,44 +175,59 @@ public final class Http {
                 .get(name);
     }
 
-    /// Runs `gone` once, on the connection's I/O thread, when the client closes its side or resets
-    /// while its answer is held. A parked exchange reads nothing, so it would not notice: we
-    /// listen for end of file, and give back any byte of a pipelined request.
+    /// Who waits to hear that a connection is gone. One a connection, however many requests
+    /// it carries.
+    private static final class Departure {
+        private Runnable gone;
+
+        void happens() {
+            Runnable action = gone;
+            gone = null;
+            if (action != null) action.run();
+        }
+    }
+
+    /// Runs `gone` once, on the connection's I/O thread, when the client closes its side or
+    /// resets while its answer is held. A parked exchange reads nothing, so it would not
+    /// notice: we listen for end of file, and give back any byte of a pipelined request.
     public static void onGone(HttpServerExchange exchange, Runnable gone) {
         var connection = (HttpServerConnection) exchange.getConnection();
-        Runnable[] slot = connection.getAttachment(GONE);
-        if (slot == null) {
-            Runnable[] created = new Runnable[1];
-            connection.putAttachment(GONE, created);
-            connection.addCloseListener(closed -> {
-                if (created[0] != null) created[0].run();
-            });
-            slot = created;
+        Departure known = connection.getAttachment(DEPARTURE);
+        Departure departure = known == null ? new Departure() : known;
+        departure.gone = gone;
+        if (known == null) {
+            connection.putAttachment(DEPARTURE, departure);
+            connection.addCloseListener(closed -> departure.happens());
         }
-        Runnable[] current = slot;
-        current[0] = gone;
         exchange.addExchangeCompleteListener((done, next) -> {
-            current[0] = null;
+            departure.gone = null;
             next.proceed();
         });
         if (connection.getExtraBytes() != null) return;
         var source = connection.getChannel().getSourceChannel();
         source.setReadListener(channel -> {
             var pooled = connection.getByteBufferPool().allocate();
-            try {
-                int read = channel.read(pooled.getBuffer());
-                if (read > 0) {
-                    channel.suspendReads();
-                    pooled.getBuffer().flip();
-                    connection.ungetRequestBytes(pooled);
-                    return;
-                }
-                if (read < 0) IoUtils.safeClose(connection);
-            } catch (java.io.IOException reset) {
-                IoUtils.safeClose(connection);
+            int read = readOrEnd(channel, pooled.getBuffer());
+            if (read != 0) channel.suspendReads();
+            if (read > 0) {
+                pooled.getBuffer().flip();
+                connection.ungetRequestBytes(pooled);
+                return;
             }
             pooled.close();
+            if (read == 0) return;
+            departure.happens();
+            connection.getIoThread().executeAfter(
+                    () -> IoUtils.safeClose(connection), CLOSE_MS, TimeUnit.MILLISECONDS);
         });
         source.resumeReads();
+    }
+
+    private static int readOrEnd(StreamSourceChannel channel, ByteBuffer buffer) {
+        try {
+            return channel.read(buffer);
+        } catch (IOException reset) {
+            return -1;
+        }
     }
 }

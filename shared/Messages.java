@@ -82,9 +82,9 @@ abstract class Messages extends Cutter {
         contentLength = -1;
         chunked = eventStream = false;
         for (int at = 0; at < length; at = nextLine(at)) readField(at);
-        boolean body = head();
         left = length;
         take(ByteBuffer.wrap(text, 0, length));
+        boolean body = head();
         left = contentLength;
         if (body && chunked) enter(State.CHUNK_SIZE);
         else if (body && left > 0) enter(State.LENGTH);

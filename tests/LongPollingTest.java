@@ -335,7 +335,7 @@ class LongPollingTest {
                 followed.add(clients.submit(() -> {
                     turn.await();
                     try (Raw raw = new Raw(server.port)) {
-                        raw.request("GET", path + "?after=1", null, "Prefer: wait=5");
+                        raw.request("GET", path + "?after=1", null, "Prefer: wait=60");
                         Raw.Answer answer = raw.answer();
                         synchronized (heard) {
                             if (answer.status() == 200) heard.add(path);

@@ -147,6 +147,23 @@ class ShortPollingTest {
     }
 
     @Test
+    @DisplayName("a tag from before a restart never passes for another state")
+    void restart() throws Exception {
+        String tag = null;
+        for (int clicks : List.of(11, 1)) {
+            try (Server own = Server.start("lessons/01_short_polling.java")) {
+                for (int i = 0; i < 12; i++) {
+                    Raw.ask(own.port, "POST", i < clicks ? "/clicks" : "/visits", null);
+                }
+                Raw.Answer now = Raw.ask(own.port, "GET", "/stats", null,
+                        "If-None-Match: " + tag);
+                assertEquals(200, now.status(), now::toString);
+                tag = now.header("etag");
+            }
+        }
+    }
+
+    @Test
     @DisplayName("304 where If-None-Match has the tag: alone, weak, in a list, or as *")
     void notModified() throws Exception {
         Raw.Answer full = stats();
@@ -326,8 +343,8 @@ class ShortPollingTest {
     @Test
     @DisplayName("the page: the careful client's polls come back empty until there is news")
     void demo() throws Exception {
+        List<Integer> now = numbers(stats());
         try (Chromium chromium = Chromium.open(server)) {
-            List<Integer> now = numbers(stats());
             chromium.click("start");
             chromium.see("#careful dd:nth-of-type(2)", "^[2-9]$");
             chromium.see("#naive .big",

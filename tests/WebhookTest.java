@@ -788,12 +788,13 @@ class WebhookTest {
     void demo() throws Exception {
         registerShop();
         try (Chromium chromium = Chromium.open(server)) {
-            chromium.see("#secret", "from WEBHOOK_SECRET");
+            chromium.see("#secret", "^WEBHOOK_SECRET$");
             assertFalse(chromium.page.content().contains(SECRET),
                     "the given secret is shown");
             chromium.click("pay");
             chromium.see("#outcome",
                     "heard of payment pay_\\w+ after [\\d.]+ m?s and 1 attempt,");
+            chromium.see("#endpoint", "^/webhooks/payments$");
             chromium.see("#deliveries li", "^pay_\\w{4} attempt 1: 204$");
             chromium.see("#orders li", "^pay_\\w{4} paid$");
             chromium.seeWire("^POST /payments$");
