@@ -70,16 +70,15 @@ import tools.jackson.databind.node.ObjectNode;
 // %%
 class Door {
     static HttpHandler into(Room room) {
-        HttpHandler upgrade = Sockets.upgrade("/chat", "chat.v1", () -> new Guest(room));
-        return exchange -> {
-            Sockets.requireUpgrade(exchange);
-            String name = Objects.toString(Http.query(exchange, "name"), "");
-            long length = name.codePoints().count();
-            if (length < 1 || length > 40) {
-                throw new Problem(400, "'name' must have 1 to 40 characters.");
-            }
-            upgrade.handleRequest(exchange);
-        };
+        return Sockets.upgrade("/chat", "chat.v1", Door::check, () -> new Guest(room));
+    }
+
+    private static void check(HttpServerExchange exchange) {
+        String name = Objects.toString(Http.query(exchange, "name"), "");
+        long length = name.codePoints().count();
+        if (length < 1 || length > 40) {
+            throw new Problem(400, "'name' must have 1 to 40 characters.");
+        }
     }
 }
 
@@ -364,9 +363,9 @@ class Websocket {
 // ## Try it
 //
 // 1. Ask without an upgrade: `curl -i 'http://localhost:8003/chat?name=eve'`
-//    gets 426. A page cannot fake its origin, curl can: add
-//    `-H 'Upgrade: websocket' -H 'Origin: http://evil.example'`. It gets
-//    403, before anything else is looked at.
+//    gets 426. A page cannot fake its origin, curl can: with
+//    `-H 'Upgrade: websocket' -H 'Origin: http://evil.example'` it is
+//    refused with 403, as a foreign page would be.
 // 2. Leave the page alone for 20 seconds: pings and pongs cross the wire,
 //    which no script can see. Click one for its two or six bytes.
 // 3. Open the page in a second window. Names may repeat; who hears what?
@@ -378,18 +377,24 @@ class Websocket {
 //
 // ## What it costs, and when to choose it
 //
-// | challenge | what is true |
-// |---|---|
-// | resources | each client costs a socket and some kilobytes, silent or not |
-// | connection limits | "2,000 to 5,000" is a provider's quota; the bounds are file descriptors, memory and fan-out |
-// | sticky sessions | a TCP connection stays by nature; transports of many requests need stickiness |
-// | load balancer | it balances connections, not messages; a new server gets none of the old |
-// | authentication | `new WebSocket` sets no headers, and cookies let any site connect as the user: so we check `Origin` |
-// | firewalls, proxies | `wss` passes most; a proxy must forward `Upgrade`, and wait longer than our pings |
-// | scaling | clients of two servers hear each other only through a broker between these |
-// | testing | Autobahn for the protocol, Playwright for pages, the JDK's client for the rest |
-// | a connection drops | reconnect first; where WebSocket is blocked for good, poll as in lesson 02 |
-// | clean-up | `onClose` forgets a client; who just vanishes is found by reading or by pings |
+// - **Resources**: a client costs a socket and about 9 KiB of heap here,
+//   silent or not. **Limits** are file descriptors, memory and fan-out;
+//   "2,000 to 5,000 connections" is some provider's quota.
+// - **Load balancers** spread connections, not messages: a new server gets
+//   none of the old ones. **Sticky sessions** are for transports of many
+//   requests; a TCP connection stays where it is by nature.
+// - **Scaling** to two servers takes a broker between them, or clients of
+//   one never hear those of the other.
+// - **Authentication**: `new WebSocket` cannot set headers, and cookies let
+//   any site connect in a user's name. So we check `Origin`.
+// - **Firewalls and proxies** let most of `wss` through. A proxy must
+//   forward `Upgrade`, and its patience must outlast our pings.
+// - **Testing**: Autobahn for the protocol, Playwright for pages, the JDK's
+//   own client for the rest.
+// - **Dropped connections**: reconnect first. Where WebSocket is blocked
+//   for good, fall back to polling (lessons 01 and 02).
+// - **Clean-up**: `onClose` forgets a client; who vanishes without a word
+//   is found by reading, or at last by the pings.
 //
 // Choose WebSocket where both sides talk: chat, games, editing together.
 // If only the server talks, server-sent events (lesson 04) need less:

@@ -21,6 +21,7 @@ import org.xnio.XnioIoThread;
 /// client yet is kept once, not once for each. A client whose place falls too far behind is cut
 /// off with 1013. Nothing here blocks.
 public final class Broadcast {
+    private static final int PROTOCOL_ERROR = 1002;
     private static final int TRY_AGAIN_LATER = 1013;
 
     /// How many texts may be said while some clients were not even told of the one before.
@@ -50,7 +51,8 @@ public final class Broadcast {
         private Member(Session session, EndpointConfig config) {
             this.session = session;
             channel = Sockets.channel(session);
-            duplex = new Duplex(Sockets.connection(config), this::next);
+            duplex = new Duplex(Sockets.connection(config), this::next,
+                    () -> Sockets.close(session, PROTOCOL_ERROR));
         }
 
         /// Nanoseconds since the last byte of this client was read, pongs and half frames
@@ -154,10 +156,11 @@ public final class Broadcast {
 
     /// One unmasked text frame (RFC 6455 section 5.2).
     private static ByteBuffer frame(byte[] text) {
-        ByteBuffer frame = ByteBuffer.allocate(text.length + 10).put((byte) 0x81);
-        if (text.length < 126) frame.put((byte) text.length);
-        else if (text.length < 65_536) frame.put((byte) 126).putShort((short) text.length);
-        else frame.put((byte) 127).putLong(text.length);
+        int size = text.length;
+        ByteBuffer frame = ByteBuffer.allocate(size + 10).put((byte) 0x81);
+        if (size < 126) frame.put((byte) size);
+        else if (size < 65_536) frame.put((byte) 126).putShort((short) size);
+        else frame.put((byte) 127).putLong(size);
         return frame.put(text).flip();
     }
 
@@ -182,7 +185,9 @@ public final class Broadcast {
     public void close(int code) {
         List<CompletableFuture<Void>> done = circles.values().stream()
                 .map(circle -> CompletableFuture.runAsync(() -> {
-                    for (Member each : circle.members) Sockets.close(each.session, code);
+                    for (Member each : circle.members) {
+                        Sockets.close(each.session, code);
+                    }
                 }, circle.thread)).toList();
         for (var each : done) each.completeOnTimeout(null, 1, TimeUnit.SECONDS).join();
     }

@@ -21,15 +21,19 @@ final class Duplex {
 
     private final StreamConnection connection;
     private final Supplier<ByteBuffer> frames;
+    private final Runnable wrong;
     private final Outlet outlet;
+    private boolean ended;
     private volatile long heardAt = System.nanoTime();
 
     /// @param connection already upgraded
     /// @param frames gives the next frame to send, or null where there is none at the moment;
     ///     it is asked only when the socket has taken the one before
-    Duplex(StreamConnection connection, Supplier<ByteBuffer> frames) {
+    /// @param wrong runs when the client has sent a head that is wrong; what follows is dropped
+    Duplex(StreamConnection connection, Supplier<ByteBuffer> frames, Runnable wrong) {
         this.connection = connection;
         this.frames = frames;
+        this.wrong = wrong;
         outlet = new Outlet(connection.getSinkChannel().getConduit());
         connection.getSinkChannel().setConduit(outlet);
         connection.getSourceChannel()
@@ -55,6 +59,8 @@ final class Duplex {
     /// Closes the connection, on another thread: on its own, XNIO looks through all sockets
     /// that are ready for each one that it closes, too slow where thousands leave at once.
     private void end() {
+        if (ended) return;
+        ended = true;
         connection.getSourceChannel().suspendReads();
         connection.getWorker().execute(() -> IoUtils.safeClose(connection));
     }
@@ -70,22 +76,82 @@ final class Duplex {
     }
 
     private final class Inlet extends AbstractStreamSourceConduit<StreamSourceConduit> {
+        private final Heads heads = new Heads();
+
         Inlet(StreamSourceConduit next) {
             super(next);
         }
 
-        /// End of file or a reset: what comes before a close frame is not for the container.
+        /// End of file or a reset: what comes without a close frame is not for the container.
         @Override
         public int read(ByteBuffer target) throws IOException {
+            int start = target.position();
             int count = -1;
             try {
                 count = next.read(target);
             } catch (IOException reset) {
                 // The same as the end.
             }
-            if (count > 0) heardAt = System.nanoTime();
             if (count < 0) end();
-            return Math.max(0, count);
+            if (count <= 0) return 0;
+            heardAt = System.nanoTime();
+            if (heads.areWrong) {
+                target.position(start);
+                return 0;
+            }
+            int right = heads.check(target.slice(start, count));
+            target.position(start + right);
+            if (heads.areWrong) connection.getIoThread().execute(wrong);
+            return right;
+        }
+    }
+
+    /// Follows the heads of the incoming frames, for what the container does not check: control
+    /// frames have a mask, too, a length has 63 bits, and no more bytes than it needs (RFC 6455
+    /// section 5.2).
+    private static final class Heads {
+        private int code;
+        private int missing;
+        private long length;
+        private long payload;
+        private boolean begun;
+        boolean areWrong;
+
+        /// How many of these bytes may go on to the container.
+        int check(ByteBuffer bytes) {
+            int right = 0;
+            while (bytes.hasRemaining() && !areWrong) {
+                right = bytes.position();
+                if (payload > 0) {
+                    int some = (int) Math.min(payload, bytes.remaining());
+                    bytes.position(right + some);
+                    payload -= some;
+                } else {
+                    head(bytes.get());
+                }
+            }
+            return areWrong ? right : bytes.position();
+        }
+
+        private void head(byte next) {
+            if (missing > 0) {
+                length = length << 8 | next & 0xff;
+                if (--missing == 0) end();
+            } else if (!begun) {
+                begun = true;
+            } else {
+                areWrong = next >= 0;
+                code = next & 0x7f;
+                missing = code == 126 ? 2 : code == 127 ? 8 : 0;
+                length = missing == 0 ? code : 0;
+                if (missing == 0) end();
+            }
+        }
+
+        private void end() {
+            areWrong |= length < (code == 126 ? 126 : code == 127 ? 65_536 : 0);
+            payload = Math.min(length, Long.MAX_VALUE - 4) + 4;
+            begun = false;
         }
     }
 

@@ -73,7 +73,6 @@ public final class Serve {
         running =
                 new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
         var http = new HttpOpenListener(BUFFERS, OptionMap.builder()
-                .set(UndertowOptions.BUFFER_PIPELINED_DATA, true)
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
                 .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 20_000)
                 .getMap());

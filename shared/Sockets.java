@@ -27,6 +27,7 @@ import jakarta.websocket.server.ServerEndpointConfig;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.xnio.IoUtils;
 import org.xnio.StreamConnection;
@@ -43,8 +44,9 @@ public final class Sockets {
     ///
     /// @param path as given to [Routes#get]
     /// @param subprotocol the one that is selected where the client offers it
+    /// @param check throws a [Problem] where the handshake is right but its query is not
     public static HttpHandler upgrade(String path, String subprotocol,
-            Supplier<? extends Endpoint> endpoints) {
+            Consumer<HttpServerExchange> check, Supplier<? extends Endpoint> endpoints) {
         var endpoint = ServerEndpointConfig.Builder.create(Endpoint.class, path)
                 .subprotocols(List.of(subprotocol))
                 .configurator(new Configurator(endpoints)).build();
@@ -60,6 +62,7 @@ public final class Sockets {
             HttpHandler container = deployment.start();
             return exchange -> {
                 requireUpgrade(exchange);
+                check.accept(exchange);
                 exchange.setRequestURI(path);
                 exchange.setRelativePath(path);
                 container.handleRequest(exchange);
@@ -82,7 +85,8 @@ public final class Sockets {
     /// Begins the closing handshake (RFC 6455 section 7). `onClose` is called at once.
     public static void close(Session session, int code) {
         try {
-            session.close(new CloseReason(CloseReason.CloseCodes.getCloseCode(code), ""));
+            session.close(
+                    new CloseReason(CloseReason.CloseCodes.getCloseCode(code), ""));
         } catch (IOException broken) {
             IoUtils.safeClose(channel(session));
         }
@@ -91,7 +95,7 @@ public final class Sockets {
     /// RFC 6455 section 4.2.1 and 4.2.2: an upgrade, of version 13, with a key.
     ///
     /// @throws Problem 426 or 400
-    public static void requireUpgrade(HttpServerExchange exchange) {
+    private static void requireUpgrade(HttpServerExchange exchange) {
         HeaderMap request = exchange.getRequestHeaders();
         boolean asks = exchange.getRequestMethod().equals(Methods.GET)
                 && exchange.getProtocol().equals(Protocols.HTTP_1_1)

@@ -123,7 +123,7 @@ function arrange(row) {
   let exchange = view.exchanges.get(row.exchange);
   if (row.kind === "request") {
     const [from, to] = wire.place(parseRequest(row));
-    exchange = { from, to, open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
+    exchange = { from, to, get: row.label.startsWith("GET "), open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
     exchange.count.requests++;
     view.counts.set(from, exchange.count);
     view.exchanges.set(row.exchange, exchange);
@@ -132,7 +132,8 @@ function arrange(row) {
   const begins = row.kind === "request";
   const ends = row.kind === "end" || (row.kind === "response" && !exchange.stream && !streams(row));
   if (row.kind === "response" && streams(row)) exchange.stream = true;
-  if (row.kind === "response" && isEmpty(row)) exchange.count.empty++;
+  row.empty = exchange.get === true && (row.status === 204 || row.status === 304);
+  if (row.empty) exchange.count.empty++;
   row.way = row.dir === "in" ? [exchange.from, exchange.to] : row.dir === "out" ? [exchange.to, exchange.from] : [];
   row.bars = [...view.exchanges].filter(([, each]) => each.open).map(([number, each]) => ({
     lane: each.to, shift: each.shift ??= shiftOf(each),
@@ -143,7 +144,6 @@ function arrange(row) {
 }
 
 const streams = (row) => row.status === 101 || /^content-type: *text\/event-stream/im.test(utf8(bytesOf(row.raw)));
-const isEmpty = (row) => row.status === 204 || row.status === 304;
 
 /** Bars of exchanges that overlap stand side by side, on the side of their client. */
 function shiftOf(exchange) {
@@ -158,7 +158,7 @@ function shiftOf(exchange) {
 function caption(row) {
   switch (row.kind) {
     case "request": return row.label;
-    case "response": return (row.status >= 400 ? "\u2717 " : "") + (isEmpty(row) ? row.status + ", empty" : row.label)
+    case "response": return (row.status >= 400 ? "\u2717 " : "") + (row.empty ? row.status + ", empty" : row.label)
        + (row.ms > 200 ? ", held " + milliseconds(row.ms) : "");
     case "frame": return row.label + (row.text ? " " + row.text : "");
     case "event": return row.label + " " + dataOf(row.text);
@@ -172,7 +172,7 @@ const dataOf = (text) => [...text.matchAll(/^data: ?(.*)$/gm)].map((found) => fo
 function classOf(row) {
   if (row.kind === "end") return "end";
   if (row.status >= 400 && row.kind === "response") return "error";
-  if (isEmpty(row) || row.kind === "comment" || /^(ping|pong)/.test(row.label)) return "empty";
+  if (row.empty || row.kind === "comment" || /^(ping|pong)/.test(row.label)) return "empty";
   return row.kind;
 }
 

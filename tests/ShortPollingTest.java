@@ -402,11 +402,12 @@ class ShortPollingTest {
             show(chromium, true);
             Object late = chromium.page.evaluate("""
                     async () => {
-                      while (true) {
+                      for (let i = 0; i < 1000; i++) {
                         const [poll] = performance.getEntriesByName(location.origin + "/stats");
                         if (poll) return poll.startTime - shownAt;
                         await pause(10);
                       }
+                      return Infinity;
                     }""");
             assertTrue(((Number) late).doubleValue() < 200,
                     "polled " + late + " ms after it showed");
@@ -462,6 +463,9 @@ class ShortPollingTest {
                 async () => {
                   const real = window.fetch;
                   const asked = [];
+                  const until = async (done) => {
+                    for (let i = 0; i < 1000 && !done(); i++) await pause(10);
+                  };
                   const answer = %s;
                   window.fetch = async (url, options) => {
                     asked.push({ at: performance.now(), ...options.headers });
@@ -527,7 +531,7 @@ class ShortPollingTest {
                     }""", """
                     const stop = new AbortController();
                     shortPoll(settings, stop);
-                    while (asked.length < 7) await pause(5);
+                    await until(() => asked.length >= 7);
                     stop.abort();
                     const gaps = asked.slice(1).map(({ at }, i) => at - asked[i].at);
                     const factors = gaps.map((gap) =>
@@ -555,7 +559,7 @@ class ShortPollingTest {
                         () => reject(options.signal.reason)));
                     const stop = new AbortController();
                     shortPoll(settings, stop);
-                    while (settings.shown.length === 0) await pause(5);
+                    await until(() => settings.shown.length > 0);
                     stop.abort();
                     AbortSignal.timeout = real;
                     return `${limits[0]} ms, ${settings.errors} error, shown ${settings.shown}`;

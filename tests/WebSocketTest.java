@@ -11,6 +11,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -50,7 +53,8 @@ class WebSocketTest {
 
     @AfterAll
     static void stop() throws Exception {
-        assertEquals(List.of(), server.output(), "standard output after the ready line");
+        assertEquals(List.of(), server.output(),
+                "standard output after the ready line");
         assertEquals("", server.errors(), "standard error");
         server.close();
     }
@@ -62,7 +66,9 @@ class WebSocketTest {
         String text() { return new String(payload, StandardCharsets.UTF_8); }
 
         /// Of a close frame; 0 where it has none.
-        int code() { return payload.length < 2 ? 0 : ByteBuffer.wrap(payload).getChar(); }
+        int code() {
+            return payload.length < 2 ? 0 : ByteBuffer.wrap(payload).getChar();
+        }
     }
 
     /// A client that sends just the bytes that a test names.
@@ -108,7 +114,8 @@ class WebSocketTest {
         /// The next text, parsed.
         JsonNode hear() throws IOException {
             Frame frame = read();
-            assertEquals(FIN | TEXT, frame.first, () -> "not a text but " + frame.text());
+            assertEquals(FIN | TEXT, frame.first,
+                    () -> "not a text but " + frame.text());
             return JsonMapper.shared().readTree(frame.text());
         }
 
@@ -130,15 +137,24 @@ class WebSocketTest {
 
         /// Skips what comes before the close frame, and waits for the end of the connection.
         int closed() throws IOException {
-            Frame frame = read();
-            while (frame.opcode() != CLOSE) frame = read();
+            List<String> heard = new ArrayList<>();
+            Frame frame = null;
+            do {
+                if (frame != null) heard.add(frame.opcode() + " " + frame.text());
+                try {
+                    frame = read();
+                } catch (IOException | AssertionError none) {
+                    throw new AssertionError("no close frame came, but " + heard, none);
+                }
+            } while (frame.opcode() != CLOSE);
             int code = frame.code();
             try {
                 frame(FIN | CLOSE, frame.payload());
             } catch (IOException gone) {
                 return code;
             }
-            assertTrue(raw.endsWithin(8_000), "closed with " + code + ", but still open");
+            assertTrue(raw.endsWithin(8_000),
+                    "closed with " + code + ", but still open");
             return code;
         }
 
@@ -178,7 +194,8 @@ class WebSocketTest {
     }
 
     private static Client join(Server server, String name) throws Exception {
-        Raw raw = new Raw(server.port).request("GET", "/chat?name=" + name, null, UPGRADE);
+        Raw raw = new Raw(server.port).request("GET", "/chat?name=" + name, null,
+                UPGRADE);
         Raw.Answer answer = raw.head();
         assertEquals(101, answer.status(), () -> name + " got " + answer);
         return new Client(raw);
@@ -196,7 +213,8 @@ class WebSocketTest {
     }
 
     private static void online(int wanted) throws Exception {
-        Eventually.see("GET /online", SOON, WebSocketTest::online, now -> now == wanted);
+        Eventually.see("GET /online", SOON, WebSocketTest::online,
+                now -> now == wanted);
     }
 
     @Test
@@ -238,7 +256,8 @@ class WebSocketTest {
         String[] fields = Stream.concat(Stream.of(UPGRADE),
                 Stream.of("Sec-WebSocket-Protocol: " + offer)).toArray(String[]::new);
         try (Raw raw = new Raw(server.port)) {
-            Raw.Answer answer = raw.request("GET", "/chat?name=ada", null, fields).head();
+            Raw.Answer answer =
+                    raw.request("GET", "/chat?name=ada", null, fields).head();
             assertEquals(101, answer.status(), () -> offer + " got " + answer);
             return answer.header("sec-websocket-protocol");
         }
@@ -251,13 +270,15 @@ class WebSocketTest {
                 new String[] {"Upgrade: websocket", "Sec-WebSocket-Version: 13"},
                 new String[] {"Connection: Upgrade", "Upgrade: h2c"},
                 new String[] {UPGRADE[0], UPGRADE[1], UPGRADE[3]},
-                new String[] {UPGRADE[0], UPGRADE[1], "Sec-WebSocket-Version: 8", UPGRADE[3]},
+                new String[] {UPGRADE[0], UPGRADE[1], "Sec-WebSocket-Version: 8",
+                    UPGRADE[3]},
                 new String[] {UPGRADE[0], UPGRADE[1], "Sec-WebSocket-Version: 13, 13",
                     UPGRADE[3]});
         for (String[] fields : wrong) {
             for (String target : List.of("/chat?name=ada", "/chat")) {
                 Raw.Answer answer = ask("GET", target, fields);
-                assertEquals(426, answer.status(), () -> List.of(fields) + " got " + answer);
+                assertEquals(426, answer.status(),
+                        () -> List.of(fields) + " got " + answer);
                 assertEquals("websocket", answer.header("upgrade"));
                 assertEquals("13", answer.header("sec-websocket-version"));
             }
@@ -280,19 +301,25 @@ class WebSocketTest {
             assertEquals(400, answer.status(), () -> query + " got " + answer);
             assertEquals("application/problem+json", answer.header("content-type"));
         }
-        for (String key : List.of("", "abc", "dGhlIHNhbXBsZSBub25jZQ", "!GhlIHNhbXBsZSBub25jZQ==",
+        for (String key : List.of("", "abc", "dGhlIHNhbXBsZSBub25jZQ",
+                "!GhlIHNhbXBsZSBub25jZQ==",
                 "dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")) {
-            assertEquals(400, ask("GET", "/chat?name=ada", UPGRADE[0], UPGRADE[1], UPGRADE[2],
-                    "Sec-WebSocket-Key: " + key).status(), key);
+            assertEquals(400,
+                    ask("GET", "/chat?name=ada", UPGRADE[0], UPGRADE[1], UPGRADE[2],
+                            "Sec-WebSocket-Key: " + key).status(),
+                    key);
         }
-        assertEquals(403, ask("GET", "/chat", UPGRADE[0], UPGRADE[1], UPGRADE[2], UPGRADE[3],
-                "Origin: http://evil.example").status(), "403 comes before 400");
+        assertEquals(403,
+                ask("GET", "/chat", UPGRADE[0], UPGRADE[1], UPGRADE[2], UPGRADE[3],
+                        "Origin: http://evil.example").status(),
+                "403 comes before 400");
     }
 
     @Test
     @DisplayName("a name may hold anything that UTF-8 can, and is heard as it was given")
     void strangeNames() throws Exception {
-        for (String name : List.of("a", "x".repeat(40), "\ud83d\ude00".repeat(40), "<b>&\"'\\",
+        for (String name : List.of("a", "x".repeat(40), "\ud83d\ude00".repeat(40),
+                "<b>&\"'\\",
                 " ", "\u0000\u0007\n\r\u2028", "a+b", "\u202e\u200b")) {
             StringBuilder encoded = new StringBuilder();
             for (byte each : utf8(name)) encoded.append("%%%02x".formatted(each));
@@ -310,7 +337,8 @@ class WebSocketTest {
             try (Raw raw = new Raw(server.port)) {
                 raw.request("GET", "/chat;x=|?name=" + bad, null, UPGRADE);
                 int status = raw.head().status();
-                assertTrue(List.of(101, 400, 404).contains(status), bad + " got " + status);
+                assertTrue(List.of(101, 400, 404).contains(status),
+                        bad + " got " + status);
                 if (status == 101) new Client(raw).hear("joined");
             }
         }
@@ -319,14 +347,16 @@ class WebSocketTest {
     @Test
     @DisplayName("a line typed by one is heard by all, the sender too, with a rising number")
     void everybodyHears() throws Exception {
-        try (Client ada = join("ada"); Client bob = join("bob"); Client twin = join("bob")) {
+        try (Client ada = join("ada"); Client bob = join("bob");
+                Client twin = join("bob")) {
             assertEquals("{\"type\":\"joined\",\"name\":\"bob\",\"online\":2}",
                     ada.hear().toString());
             assertEquals("{\"type\":\"joined\",\"name\":\"bob\",\"online\":3}",
                     ada.hear().toString());
             assertEquals(3, bob.hear().get("online").intValue());
             long before = 0;
-            for (String text : List.of("hi", "", "<script>alert(1)</script>", "\u0000\u001f\u007f",
+            for (String text : List.of("hi", "", "<script>alert(1)</script>",
+                    "\u0000\u001f\u007f",
                     "\ud83d\ude00 \u4f60\u597d \u2028", "\\\"", "x".repeat(60_000))) {
                 ada.say(text);
                 JsonNode heard = ada.hear();
@@ -339,10 +369,13 @@ class WebSocketTest {
                 assertTrue(heard.get("id").longValue() > before, "id rises");
                 before = heard.get("id").longValue();
                 Instant at = Instant.parse(heard.get("at").stringValue());
-                assertTrue(Duration.between(at, Instant.now()).abs().toSeconds() < 5, "at");
+                assertTrue(Duration.between(at, Instant.now()).abs().toSeconds() < 5,
+                        "at");
                 assertEquals(5, heard.size(), () -> "members of " + heard);
             }
-            ada.text("{\"text\":\"a\\u0041\",\"type\":\"message\",\"id\":9,\"from\":\"eve\",\"x\":[{}]}");
+            ada.text(
+                    "{\"text\":\"a\\u0041\",\"type\":\"message\",\"id\":9,"
+                            + "\"from\":\"eve\",\"x\":[{}]}");
             JsonNode heard = bob.hear();
             assertEquals("aA", heard.get("text").stringValue());
             assertEquals("ada", heard.get("from").stringValue());
@@ -357,7 +390,8 @@ class WebSocketTest {
             assertEquals("joined", ada.hear().get("type").stringValue());
             online(2);
             bob.frame(FIN | CLOSE, bytes(3, 232));
-            assertEquals("{\"type\":\"left\",\"name\":\"bob\",\"online\":1}", ada.hear().toString());
+            assertEquals("{\"type\":\"left\",\"name\":\"bob\",\"online\":1}",
+                    ada.hear().toString());
             assertEquals(1000, bob.closed());
             for (int way = 0; way < 4; way++) {
                 Client carl = join("carl");
@@ -369,7 +403,8 @@ class WebSocketTest {
                 assertEquals("{\"type\":\"left\",\"name\":\"carl\",\"online\":1}",
                         ada.hear().toString(), "way " + way);
                 online(1);
-                if (way == 2) assertTrue(carl.raw.endsWithin(2_000), "half closed, still open");
+                if (way == 2) assertTrue(carl.raw.endsWithin(2_000),
+                        "half closed, still open");
             }
         }
     }
@@ -379,21 +414,30 @@ class WebSocketTest {
     void nonsense() throws Exception {
         try (Client ada = join("ada"); Client bob = join("bob")) {
             ada.hear();
-            for (String text : List.of("", "hi", "{", "[]", "1", "null", "\"x\"", "{} {}", "{}",
+            for (String text : List.of("", "hi", "{", "[]", "1", "null", "\"x\"",
+                    "{} {}", "{}",
                     "{\"type\":\"message\"}", "{\"type\":\"message\",\"text\":null}",
-                    "{\"type\":\"message\",\"text\":1}", "{\"type\":\"message\",\"text\":[\"x\"]}",
-                    "{\"type\":\"message\",\"text\":\"\\ud800\"}", "{\"type\":1,\"text\":\"x\"}",
-                    "{\"type\":\"joined\",\"text\":\"x\"}", "{\"type\":\"Message\",\"text\":\"x\"}",
-                    "{\"text\":\"x\"}", "{\"type\":\"message\",\"text\":" + "9".repeat(2_000) + "}",
+                    "{\"type\":\"message\",\"text\":1}",
+                    "{\"type\":\"message\",\"text\":[\"x\"]}",
+                    "{\"type\":\"message\",\"text\":\"\\ud800\"}",
+                    "{\"type\":1,\"text\":\"x\"}",
+                    "{\"type\":\"joined\",\"text\":\"x\"}",
+                    "{\"type\":\"Message\",\"text\":\"x\"}",
+                    "{\"text\":\"x\"}",
+                    "{\"type\":\"message\",\"text\":" + "9".repeat(2_000) + "}",
                     "{\"type\":\"message\",\"text\":1e999999999}", "[".repeat(60_000),
-                    "{\"a\":".repeat(9_000), "\ufeff{}", "{\"type\":\"message\",\"text\":\"\n\"}")) {
+                    "{\"a\":".repeat(9_000), "\ufeff{}",
+                    "{\"type\":\"message\",\"text\":\"\n\"}")) {
                 JsonNode answer = ada.text(text).hear();
-                assertEquals("error", answer.get("type").stringValue(), () -> text + ": " + answer);
-                assertTrue(answer.get("reason").stringValue().length() > 10, answer::toString);
+                assertEquals("error", answer.get("type").stringValue(),
+                        () -> text + ": " + answer);
+                assertTrue(answer.get("reason").stringValue().length() > 10,
+                        answer::toString);
                 assertTrue(!answer.toString().contains("Exception"), answer::toString);
             }
             ada.say("still here");
-            assertEquals("still here", bob.hear().get("text").stringValue(), "bob heard no error");
+            assertEquals("still here", bob.hear().get("text").stringValue(),
+                    "bob heard no error");
         }
     }
 
@@ -407,10 +451,13 @@ class WebSocketTest {
             ada.frame(FIN | TEXT, fits);
             assertEquals(65_536 - start.length() - 2,
                     bob.hear().get("text").stringValue().length());
-            ada.frame(TEXT, new String(fits, StandardCharsets.UTF_8).substring(0, 40_000)
-                    .getBytes(StandardCharsets.UTF_8));
-            ada.frame(FIN, utf8(new String(fits, StandardCharsets.UTF_8).substring(40_000)));
-            assertEquals("message", bob.hear().get("type").stringValue(), "in two fragments");
+            ada.frame(TEXT,
+                    new String(fits, StandardCharsets.UTF_8).substring(0, 40_000)
+                            .getBytes(StandardCharsets.UTF_8));
+            ada.frame(FIN,
+                    utf8(new String(fits, StandardCharsets.UTF_8).substring(40_000)));
+            assertEquals("message", bob.hear().get("type").stringValue(),
+                    "in two fragments");
         }
         online(0);
         byte[] tooLong = utf8(start + "x".repeat(65_537 - start.length() - 2) + "\"}");
@@ -420,7 +467,8 @@ class WebSocketTest {
         try (Client ada = join("ada")) {
             byte[] whole = frameOf(FIN | TEXT, tooLong);
             for (int at = 0; at < whole.length; at += 9_000) {
-                ada.send(java.util.Arrays.copyOfRange(whole, at, Math.min(whole.length, at + 9_000)));
+                ada.send(Arrays.copyOfRange(whole, at,
+                        Math.min(whole.length, at + 9_000)));
                 online(1);
             }
             assertEquals(1009, ada.closed(), "in pieces");
@@ -428,7 +476,8 @@ class WebSocketTest {
         try (Client ada = join("ada")) {
             ada.frame(TEXT, utf8("\u20ac".repeat(20_000)));
             online(1);
-            assertEquals(1009, ada.frame(FIN, utf8("\u20ac".repeat(2_000))).closed(), "fragments");
+            assertEquals(1009, ada.frame(FIN, utf8("\u20ac".repeat(2_000))).closed(),
+                    "fragments");
         }
         try (Client ada = join("ada")) {
             ada.frame(TEXT, new byte[0]);
@@ -454,34 +503,63 @@ class WebSocketTest {
             }
         }
         try (Client ada = join("ada")) {
-            assertEquals(1003, ada.frame(BINARY, new byte[10]).frame(FIN, new byte[5]).closed());
+            assertEquals(1003,
+                    ada.frame(BINARY, new byte[10]).frame(FIN, new byte[5]).closed());
         }
     }
 
     @Test
     @DisplayName("frames against RFC 6455 close 1002, and nobody else is disturbed")
     void protocolErrors() throws Exception {
-        byte[] ping126 = frameOf(FIN | PING, new byte[126]);
+        Map<String, byte[]> frames = new LinkedHashMap<>();
+        for (int rsv : List.of(0x40, 0x20, 0x10)) {
+            frames.put("reserved bit " + rsv, frameOf(FIN | rsv | TEXT, utf8("{}")));
+        }
+        for (int opcode : List.of(3, 4, 5, 6, 7, 11, 12, 13, 14, 15)) {
+            frames.put("opcode " + opcode, frameOf(FIN | opcode, utf8("x")));
+        }
+        for (int opcode : List.of(TEXT, BINARY, CLOSE, PING, PONG)) {
+            frames.put("no mask, opcode " + opcode, bytes(FIN | opcode, 2, 3, 232));
+            frames.put("no mask, empty, opcode " + opcode, bytes(FIN | opcode, 0));
+        }
+        for (int opcode : List.of(CLOSE, PING, PONG)) {
+            frames.put("over 125, opcode " + opcode,
+                    frameOf(FIN | opcode, new byte[126]));
+            frames.put("cut, opcode " + opcode, frameOf(opcode, bytes(3, 232)));
+        }
+        frames.put("a continuation of nothing", frameOf(FIN, utf8("x")));
+        frames.put("a continuation of nothing that goes on", frameOf(0, utf8("x")));
+        frames.put("a text within a text",
+                join(frameOf(TEXT, utf8("{")), frameOf(FIN | TEXT, utf8("}"))));
+        frames.put("binary within a text",
+                join(frameOf(TEXT, utf8("{")), frameOf(BINARY, utf8("}"))));
+        frames.put("a continuation without a mask",
+                join(frameOf(TEXT, utf8("{")), bytes(FIN, 1, '}')));
+        frames.put("half a close code", frameOf(FIN | CLOSE, bytes(3)));
+        for (int code : List.of(0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000,
+                65535)) {
+            frames.put("close " + code, frameOf(FIN | CLOSE, bytes(code >> 8, code)));
+        }
+        frames.put("a length of 64 bits",
+                bytes(FIN | TEXT, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4));
+        frames.put("a length of 2 bytes that fits one",
+                bytes(FIN | TEXT, 0xfe, 0, 2, 0, 0, 0, 0, '{', '}'));
+        frames.put("a length of 8 bytes that fits two",
+                bytes(FIN | TEXT, 0xff, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, '{', '}'));
         try (Client bob = join("bob")) {
-            for (byte[] bad : List.of(frameOf(FIN | 0x40 | TEXT, utf8("{}")),
-                    frameOf(FIN | 0x20 | TEXT, utf8("{}")), frameOf(FIN | 0x10 | TEXT, utf8("{}")),
-                    frameOf(FIN | 3, utf8("x")), frameOf(FIN | 7, utf8("x")),
-                    frameOf(FIN | 11, utf8("x")), frameOf(FIN | 15, utf8("x")),
-                    bytes(FIN | TEXT, 2, '{', '}'), bytes(FIN | PING, 0), ping126,
-                    frameOf(FIN | CLOSE, new byte[126]), frameOf(PING, utf8("x")),
-                    frameOf(CLOSE, bytes(3, 232)), frameOf(FIN, utf8("x")), frameOf(0, utf8("x")),
-                    join(frameOf(TEXT, utf8("{")), frameOf(FIN | TEXT, utf8("}"))),
-                    join(frameOf(TEXT, utf8("{")), frameOf(BINARY, utf8("}"))),
-                    frameOf(FIN | CLOSE, bytes(3)), frameOf(FIN | CLOSE, bytes(3, 237)),
-                    frameOf(FIN | CLOSE, bytes(3, 238)), frameOf(FIN | CLOSE, bytes(0, 1)),
-                    bytes(FIN | TEXT, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4))) {
+            frames.forEach((what, bytes) -> {
                 try (Client ada = join("ada")) {
-                    int code = ada.send(bad).closed();
-                    assertEquals(1002, code, () -> java.util.HexFormat.of().formatHex(bad, 0,
-                            Math.min(bad.length, 20)) + " got " + code);
+                    assertEquals(1002, ada.send(bytes).closed());
+                    bob.hear("left");
+                } catch (Exception | AssertionError e) {
+                    throw new AssertionError(what + ", "
+                            + HexFormat.of().formatHex(bytes, 0,
+                                    Math.min(bytes.length, 20))
+                            + ": " + e.getMessage(), e);
                 }
-                bob.hear("left");
-            }
+            });
+            assertEquals("undisturbed",
+                    bob.say("undisturbed").hear().get("text").stringValue());
         }
     }
 
@@ -495,18 +573,22 @@ class WebSocketTest {
     @Test
     @DisplayName("text that is not UTF-8 closes 1007, at once or when a fragment ends")
     void notUtf8() throws Exception {
-        for (byte[] bad : List.of(bytes(0xff), bytes('{', 0xc3, '}'), bytes(0xed, 0xa0, 0x80),
-                bytes(0xc0, 0xaf), bytes(0xf4, 0x90, 0x80, 0x80), bytes('a', 0xe2, 0x82))) {
+        for (byte[] bad : List.of(bytes(0xff), bytes('{', 0xc3, '}'),
+                bytes(0xed, 0xa0, 0x80),
+                bytes(0xc0, 0xaf), bytes(0xf4, 0x90, 0x80, 0x80),
+                bytes('a', 0xe2, 0x82))) {
             try (Client ada = join("ada")) {
                 assertEquals(1007, ada.frame(FIN | TEXT, bad).closed(),
-                        java.util.HexFormat.of().formatHex(bad));
+                        HexFormat.of().formatHex(bad));
             }
         }
         try (Client ada = join("ada")) {
-            assertEquals(1007, ada.frame(TEXT, bytes('{', 0xc3)).frame(FIN, bytes('}')).closed());
+            assertEquals(1007,
+                    ada.frame(TEXT, bytes('{', 0xc3)).frame(FIN, bytes('}')).closed());
         }
         try (Client ada = join("ada")) {
-            assertEquals(1007, ada.frame(FIN | CLOSE, bytes(3, 232, 0xff)).closed(), "close reason");
+            assertEquals(1007, ada.frame(FIN | CLOSE, bytes(3, 232, 0xff)).closed(),
+                    "close reason");
         }
     }
 
@@ -521,16 +603,18 @@ class WebSocketTest {
             }
             byte[] all = utf8("{\"type\":\"message\",\"text\":\"\u20ac\"}");
             for (int cut = 0; cut < all.length; cut++) {
-                ada.frame(TEXT, java.util.Arrays.copyOfRange(all, 0, cut));
+                ada.frame(TEXT, Arrays.copyOfRange(all, 0, cut));
                 ada.frame(FIN | PING, bytes(cut));
                 ada.frame(FIN | PONG, utf8("nobody asked"));
                 ada.frame(0, new byte[0]);
-                ada.frame(FIN, java.util.Arrays.copyOfRange(all, cut, all.length));
+                ada.frame(FIN, Arrays.copyOfRange(all, cut, all.length));
                 assertEquals((byte) cut, ada.read().payload()[0], "pong " + cut);
-                assertEquals("\u20ac", ada.hear().get("text").stringValue(), "cut at " + cut);
+                assertEquals("\u20ac", ada.hear().get("text").stringValue(),
+                        "cut at " + cut);
             }
             for (byte each : frameOf(FIN | TEXT, all)) ada.send(new byte[] {each});
-            assertEquals("\u20ac", ada.hear().get("text").stringValue(), "byte by byte");
+            assertEquals("\u20ac", ada.hear().get("text").stringValue(),
+                    "byte by byte");
         }
     }
 
@@ -541,11 +625,13 @@ class WebSocketTest {
             try (Client ada = join("ada")) {
                 ada.frame(FIN | CLOSE, bytes(code >> 8, code, 'b', 'y', 'e'));
                 assertEquals(code, ada.read().code());
-                assertTrue(ada.raw.endsWithin(2_000), "still open after both said " + code);
+                assertTrue(ada.raw.endsWithin(2_000),
+                        "still open after both said " + code);
             }
         }
         try (Client ada = join("ada")) {
-            assertEquals(0, ada.frame(FIN | CLOSE, new byte[0]).read().payload().length);
+            int code = ada.frame(FIN | CLOSE, new byte[0]).read().code();
+            assertTrue(code == 0 || code == 1000, "an empty close got " + code);
             assertTrue(ada.raw.endsWithin(2_000), "still open after an empty close");
         }
     }
@@ -553,25 +639,32 @@ class WebSocketTest {
     @Test
     @DisplayName("half a frame or half a handshake is waited for, and bothers nobody")
     void halves() throws Exception {
-        try (Client ada = join("ada"); Client bob = join("bob"); Raw half = new Raw(server.port)) {
+        try (Client ada = join("ada"); Client bob = join("bob");
+                Raw half = new Raw(server.port)) {
             half.send("GET /chat?name=eve HTTP/1.1\r\nHost: local");
-            byte[] whole = frameOf(FIN | TEXT, utf8("{\"type\":\"message\",\"text\":\"late\"}"));
-            ada.send(java.util.Arrays.copyOfRange(whole, 0, 20));
-            assertEquals("meanwhile", bob.say("meanwhile").hear().get("text").stringValue());
+            byte[] whole = frameOf(FIN | TEXT,
+                    utf8("{\"type\":\"message\",\"text\":\"late\"}"));
+            ada.send(Arrays.copyOfRange(whole, 0, 20));
+            assertEquals("meanwhile",
+                    bob.say("meanwhile").hear().get("text").stringValue());
             ada.hear("meanwhile");
-            ada.send(java.util.Arrays.copyOfRange(whole, 20, whole.length));
+            ada.send(Arrays.copyOfRange(whole, 20, whole.length));
             assertEquals("late", bob.hear().get("text").stringValue());
-            half.send("host:" + server.port + "\r\n" + String.join("\r\n", UPGRADE) + "\r\n\r\n");
+            half.send("host:" + server.port + "\r\n" + String.join("\r\n", UPGRADE)
+                    + "\r\n\r\n");
             assertEquals(101, half.head().status());
             bob.hear("eve");
         }
         try (Raw eager = new Raw(server.port)) {
-            String head = "GET /chat?name=ada HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n"
+            String head = "GET /chat?name=ada HTTP/1.1\r\nHost: localhost:"
+                    + server.port + "\r\n"
                     + String.join("\r\n", UPGRADE) + "\r\n\r\n";
             eager.send(join(utf8(head),
-                    frameOf(FIN | TEXT, utf8("{\"type\":\"message\",\"text\":\"soon\"}"))));
+                    frameOf(FIN | TEXT,
+                            utf8("{\"type\":\"message\",\"text\":\"soon\"}"))));
             assertEquals(101, eager.head().status());
-            assertEquals("soon", new Client(eager).hear("message").get("text").stringValue(),
+            assertEquals("soon",
+                    new Client(eager).hear("message").get("text").stringValue(),
                     "sent together with the handshake");
         }
     }
@@ -622,18 +715,22 @@ class WebSocketTest {
             JsonNode heard;
             do {
                 heard = ada.hear();
-                assertEquals("online", heard.get("type").stringValue(), heard::toString);
+                assertEquals("online", heard.get("type").stringValue(),
+                        heard::toString);
                 assertEquals(2, heard.size(), heard::toString);
                 announced++;
             } while (heard.get("online").intValue() < 160);
             double seconds = (System.nanoTime() - began) / 1e9;
-            assertTrue(announced <= 10 * seconds + 1, announced + " in " + seconds + " s");
+            assertTrue(announced <= 10 * seconds + 1,
+                    announced + " in " + seconds + " s");
             assertEquals(160, crowd.getLast().hear("online").get("online").intValue(),
                     "the last to join");
             for (Client each : crowd.subList(59, 159)) each.raw.reset();
             Client rest = crowd.getFirst();
-            heard = rest.hear("\"online\":60");
-            assertEquals("left", heard.get("type").stringValue(), "100 and below by name");
+            heard = rest.hear("\"left\"");
+            assertEquals(100, heard.get("online").intValue(), "100 and below by name");
+            while (heard.get("online").intValue() > 60) heard = rest.hear();
+            assertEquals("left", heard.get("type").stringValue(), heard::toString);
         } finally {
             for (Client each : crowd) each.close();
         }
@@ -643,7 +740,6 @@ class WebSocketTest {
     @DisplayName("who does not read is cut off beyond 10,000 messages or 32 MiB, and delays nobody")
     void laggard() throws Exception {
         try (Client stalled = join("stalled"); Client ada = join("ada")) {
-            stalled.raw.socket.setReceiveBufferSize(4_096);
             String text = "x".repeat(60_000);
             boolean cut = false;
             for (int i = 0; i < 1_500 && !cut; i++) {
@@ -660,7 +756,7 @@ class WebSocketTest {
     }
 
     @Test
-    @DisplayName("who floods the server with errors or pings it never reads is not read from either")
+    @DisplayName("who earns errors and pongs without reading them is not read from either")
     void unreadAnswers() throws Exception {
         for (byte[] frame : List.of(frameOf(FIN | TEXT, utf8("{")),
                 frameOf(FIN | PING, new byte[125]))) {
@@ -671,7 +767,7 @@ class WebSocketTest {
                     try {
                         for (int i = 0; i < 2_000; i++) flood.send(many.toByteArray());
                     } catch (IOException closed) {
-                        assertTrue(flood.raw.socket.isClosed());
+                        return; // by the reset below
                     }
                 });
                 try (Client ada = join("ada")) {
@@ -703,12 +799,15 @@ class WebSocketTest {
     @Test
     @DisplayName("a client is pinged, and closed with 1001 once it is silent; any byte counts")
     void silence(@TempDir Path folder) throws Exception {
-        String source = Files.readString(Server.root().resolve("lessons/03_websocket.java"));
-        assertTrue(source.contains(" 60e9") && source.contains(" 20e9"), "60 s and 20 s");
+        String source =
+                Files.readString(Server.root().resolve("lessons/03_websocket.java"));
+        assertTrue(source.contains(" 60e9") && source.contains(" 20e9"),
+                "60 s and 20 s");
         Files.createDirectories(folder.resolve("lessons"));
         Files.createDirectories(folder.resolve("shared"));
         Path hasty = folder.resolve("lessons/03_websocket.java");
-        Files.writeString(hasty, source.replace(" 60e9", " 3e9").replace(" 20e9", " 1e9"));
+        Files.writeString(hasty,
+                source.replace(" 60e9", " 3e9").replace(" 20e9", " 1e9"));
         Files.copy(Server.root().resolve("lessons/03_websocket.html"),
                 folder.resolve("lessons/03_websocket.html"));
         try (Stream<Path> shared = Files.list(Server.root().resolve("shared"))) {
@@ -718,21 +817,26 @@ class WebSocketTest {
         }
         try (Server own = Server.start(hasty.toString())) {
             long began = System.nanoTime();
-            try (Client silent = join(own, "silent"); Client ponging = join(own, "ponging");
+            try (Client silent = join(own, "silent");
+                    Client ponging = join(own, "ponging");
                     Client typing = join(own, "typing")) {
                 byte[] slowly = frameOf(FIN | TEXT, new byte[100]);
                 int sent = 0;
+                boolean left = false;
                 for (int pings = 0; pings < 6;) {
                     Frame frame = ponging.read();
+                    left |= frame.text()
+                            .contains("\"left\",\"name\":\"silent\",\"online\":2");
                     if (frame.opcode() != PING) continue;
                     pings++;
                     ponging.frame(FIN | PONG, frame.payload());
                     typing.send(new byte[] {slowly[sent++]});
                 }
                 double seconds = (System.nanoTime() - began) / 1e9;
-                assertTrue(seconds > 4.5, "6 pings, one a second, came in " + seconds + " s");
+                assertTrue(seconds > 4.5,
+                        "6 pings, one a second, came in " + seconds + " s");
+                assertTrue(left, "the silent one has left");
                 assertEquals(1001, silent.closed());
-                ponging.hear("\"name\":\"silent\",\"online\":2");
                 ponging.say("both are here");
                 typing.hear("both are here");
             }
@@ -753,7 +857,8 @@ class WebSocketTest {
             chromium.seeWire("^GET /chat\\?name=ada$");
             chromium.seeWire("^101 Switching Protocols$");
             chromium.seeWire("^text \\{\"type\":\"message\",\"text\":\"<b>hello");
-            chromium.seeWire("^text \\{\"type\":\"message\",\"id\":\\d+,\"from\":\"ada\"");
+            chromium.seeWire(
+                    "^text \\{\"type\":\"message\",\"id\":\\d+,\"from\":\"ada\"");
             chromium.click("bob-door");
             chromium.see("#ada .log", "bob left, 1 online");
             chromium.see("#bob .state", "left, 1000");
@@ -777,15 +882,17 @@ class WebSocketTest {
             chromium.see("#outcome", "heard \"error: .*\". She is still connected");
             chromium.seeWire("^text \\{\"type\":\"error\",\"reason\":");
             chromium.click("large");
-            chromium.see("#outcome", "closed with 1009 after .*, and she was back after \\d");
+            chromium.see("#outcome",
+                    "closed with 1009 after .*, and she was back after \\d");
             chromium.seeWire("^close 1009");
             chromium.click("cut");
-            chromium.see("#outcome", "ada left [\\d.]+ m?s after the cut. .* says 1006, not clean");
+            chromium.see("#outcome",
+                    "ada left [\\d.]+ m?s after the cut. .* says 1006, not clean");
             chromium.seeWire("^connection closed$");
             chromium.seeWire("^text \\{\"type\":\"left\",\"name\":\"ada\"");
             chromium.click("flood");
             chromium.see("#outcome",
-                    "left 6,0\\d\\d,\\d{3} bytes waiting in the browser; say refused one more. bob heard");
+                    "left 6,0\\d\\d,\\d{3} bytes waiting.* refused one more. bob heard");
             chromium.screenshot("03-wide-dark");
         }
     }
