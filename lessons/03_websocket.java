@@ -7,6 +7,7 @@
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
+//SOURCES ../shared/websocket/*.java
 //FILES 03_websocket.java
 //FILES 03_websocket.html
 
@@ -51,6 +52,7 @@ import java.util.*;
 import java.util.concurrent.*;
 import org.xnio.XnioIoThread;
 import shared.*;
+import shared.websocket.*;
 import tools.jackson.databind.node.ObjectNode;
 
 // %% [markdown]

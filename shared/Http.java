@@ -218,7 +218,8 @@ public final class Http {
             if (read == 0) return;
             departure.happens();
             connection.getIoThread().executeAfter(
-                    () -> IoUtils.safeClose(connection), CLOSE_MS, TimeUnit.MILLISECONDS);
+                    () -> IoUtils.safeClose(connection), CLOSE_MS,
+                    TimeUnit.MILLISECONDS);
         });
         source.resumeReads();
     }

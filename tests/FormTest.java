@@ -34,7 +34,8 @@ class FormTest {
 
     private static List<Path> files(String folder, String ending) throws IOException {
         try (Stream<Path> files = Files.list(ROOT.resolve(folder))) {
-            return files.filter(file -> file.toString().endsWith(ending)).sorted()
+            return files.filter(Files::isRegularFile)
+                    .filter(file -> file.toString().endsWith(ending)).sorted()
                     .toList();
         }
     }
@@ -90,7 +91,8 @@ class FormTest {
     @DisplayName("every cell evaluates in order in jshell, and routes() then serves")
     void jshell(Path lesson) throws Exception {
         String jbang = ROOT.resolve("jbang").toString();
-        new ProcessBuilder(jbang, "--quiet", "build", lesson.toString()).start().waitFor();
+        new ProcessBuilder(jbang, "--quiet", "build", lesson.toString()).start()
+                .waitFor();
         Process info = new ProcessBuilder(jbang, "info", "classpath", lesson.toString())
                 .start();
         String classPath = new String(info.getInputStream().readAllBytes()).strip();
@@ -146,7 +148,8 @@ class FormTest {
     @DisplayName("lines are short and in ASCII, and so are files")
     void caps() throws IOException {
         List<String> found = new ArrayList<>();
-        for (String folder : List.of("lessons", "shared", "tests")) {
+        for (String folder : List.of("lessons", "shared", "shared/websocket",
+                "tests")) {
             for (Path file : files(folder, "")) {
                 List<String> lines = Files.readAllLines(file);
                 boolean java = file.toString().endsWith(".java");

@@ -95,8 +95,9 @@ class ServerSentEventsTest {
 
         private void endLine(String text) {
             if (text.isEmpty()) {
-                if (!data.isEmpty()) events.add(new Event(id, type.isEmpty() ? "message" : type,
-                        data.substring(0, data.length() - 1)));
+                if (!data.isEmpty()) events
+                        .add(new Event(id, type.isEmpty() ? "message" : type,
+                                data.substring(0, data.length() - 1)));
                 data.setLength(0);
                 type = "";
                 id = null;
@@ -165,18 +166,21 @@ class ServerSentEventsTest {
 
     @AfterAll
     static void stop() throws Exception {
-        assertEquals(List.of(), server.output(), "standard output after the ready line");
+        assertEquals(List.of(), server.output(),
+                "standard output after the ready line");
         assertEquals("", server.errors(), "standard error");
         server.close();
     }
 
-    private static Raw.Answer ask(String method, String target, String body, String... fields)
+    private static Raw.Answer ask(String method, String target, String body,
+            String... fields)
             throws Exception {
         return Raw.ask(server.port, method, target, body, fields);
     }
 
     /// @return the id
-    private static String publish(Server server, String type, Object data) throws Exception {
+    private static String publish(Server server, String type, Object data)
+            throws Exception {
         try (Raw raw = new Raw(server.port)) {
             return publish(raw, type, data);
         }
@@ -208,7 +212,8 @@ class ServerSentEventsTest {
     }
 
     private static void settlesAt(int wanted) throws Exception {
-        Eventually.see("GET /streams", SOON, ServerSentEventsTest::streams, n -> n == wanted);
+        Eventually.see("GET /streams", SOON, ServerSentEventsTest::streams,
+                n -> n == wanted);
     }
 
     @Test
@@ -227,7 +232,8 @@ class ServerSentEventsTest {
     @Test
     @DisplayName("an event reaches every reader with its type, its data and the id of the answer")
     void published() throws Exception {
-        try (Reader one = new Reader(server, ""); Reader other = new Reader(server, "")) {
+        try (Reader one = new Reader(server, "");
+                Reader other = new Reader(server, "")) {
             String id = publish("order paid", "17 \u20ac");
             Event event = new Event(id, "order paid", "17 \u20ac");
             assertEquals(event, one.next());
@@ -238,9 +244,12 @@ class ServerSentEventsTest {
     @Test
     @DisplayName("text arrives as it was, whatever it holds: CRLF, CR and LF become LF")
     void text() throws Exception {
-        List<String> texts = List.of("", " ", "  two spaces", "a\nb", "a\r\nb", "a\rb", "a\n",
-                "\n", "\r\n\r\n", "\n\n\nx", "a\n\r\nb\r", "x\nid: 5\nevent: evil\ndata: y\n\nz",
-                "x\rid: 5\r\rdata: y", ": no comment", "retry: 1", "\u0000", "\u2028\u0085",
+        List<String> texts = List.of("", " ", "  two spaces", "a\nb", "a\r\nb", "a\rb",
+                "a\n",
+                "\n", "\r\n\r\n", "\n\n\nx", "a\n\r\nb\r",
+                "x\nid: 5\nevent: evil\ndata: y\n\nz",
+                "x\rid: 5\r\rdata: y", ": no comment", "retry: 1", "\u0000",
+                "\u2028\u0085",
                 "\ufeffbom", "\ud83d\ude00", "{\"json\":1}", "x".repeat(60_000));
         try (Reader reader = new Reader(server, "")) {
             for (String text : texts) {
@@ -256,10 +265,13 @@ class ServerSentEventsTest {
     @DisplayName("other data arrives as JSON, null too")
     void json() throws Exception {
         try (Reader reader = new Reader(server, "")) {
-            for (String data : List.of("null", "true", "0", "-1.50", "1E+400", "12345678901234567890",
-                    "0.1000000000000000055", "[]", "{}", "{\"a\":[1,{\"b\":\"\\n\\u0000\"}],\"c\":\"\u20ac\"}")) {
-                Raw.Answer answer = ask("POST", "/events", "{\"type\":\"t\",\"data\":" + data
-                        + ",\"unknown\":1}");
+            for (String data : List.of("null", "true", "0", "-1.50", "1E+400",
+                    "12345678901234567890",
+                    "0.1000000000000000055", "[]", "{}",
+                    "{\"a\":[1,{\"b\":\"\\n\\u0000\"}],\"c\":\"\u20ac\"}")) {
+                Raw.Answer answer =
+                        ask("POST", "/events", "{\"type\":\"t\",\"data\":" + data
+                                + ",\"unknown\":1}");
                 assertEquals(new Event(idOf(answer), "t", data), reader.next());
             }
         }
@@ -269,17 +281,22 @@ class ServerSentEventsTest {
     @DisplayName("what is no event is refused: no type, no data, a type of several lines")
     void refused() throws Exception {
         try (Reader reader = new Reader(server, "")) {
-            for (String body : List.of("{}", "{\"data\":1}", "{\"type\":\"t\"}", "{\"type\":\"\",\"data\":1}",
-                    "{\"type\":1,\"data\":1}", "{\"type\":null,\"data\":1}", "[]", "1", "{",
+            for (String body : List.of("{}", "{\"data\":1}", "{\"type\":\"t\"}",
+                    "{\"type\":\"\",\"data\":1}",
+                    "{\"type\":1,\"data\":1}", "{\"type\":null,\"data\":1}", "[]", "1",
+                    "{",
                     "{\"type\":\"a\\nb\",\"data\":1}", "{\"type\":\"a\\r\",\"data\":1}",
-                    "{\"type\":\"\\u0000\",\"data\":1}", "{\"type\":\"x\\r\\nid: 1\",\"data\":1}",
-                    "{\"type\":\"\\ud800\",\"data\":1}", "{\"type\":\"t\",\"data\":\"\\ud800\"}",
+                    "{\"type\":\"\\u0000\",\"data\":1}",
+                    "{\"type\":\"x\\r\\nid: 1\",\"data\":1}",
+                    "{\"type\":\"\\ud800\",\"data\":1}",
+                    "{\"type\":\"t\",\"data\":\"\\ud800\"}",
                     "{\"type\":\"t\",\"data\":{\"a\":[\"\\udc00\"]}}")) {
                 Raw.Answer answer = ask("POST", "/events", body);
                 assertEquals(400, answer.status(), () -> body + " got " + answer);
             }
             assertEquals(400, ask("POST", "/events", null).status(), "no body");
-            assertEquals(415, ask("POST", "/events", "{}", "Content-Type: text/plain").status());
+            assertEquals(415,
+                    ask("POST", "/events", "{}", "Content-Type: text/plain").status());
             assertEquals(405, ask("PUT", "/events", "{}").status());
             reader.isLive();
         }
@@ -327,7 +344,8 @@ class ServerSentEventsTest {
     void live() throws Exception {
         for (String query : List.of("", "?lastEventId=", "?lastEventId={newest}")) {
             String newest = publish("t", 1);
-            try (Reader reader = new Reader(server, query.replace("{newest}", newest))) {
+            try (Reader reader =
+                    new Reader(server, query.replace("{newest}", newest))) {
                 reader.isLive();
             }
         }
@@ -338,15 +356,18 @@ class ServerSentEventsTest {
     void reset() throws Exception {
         String id = publish("t", 1);
         Event reset = new Event(null, "reset", "{}");
-        for (String wrong : List.of("1", "0", "-1", "x", "0" + id, "+" + id, id + ".0", id + "9",
-                "" + (Long.parseLong(id) + 1_000_000), "9007199254740993", "99999999999999999999999",
+        for (String wrong : List.of("1", "0", "-1", "x", "0" + id, "+" + id, id + ".0",
+                id + "9",
+                "" + (Long.parseLong(id) + 1_000_000), "9007199254740993",
+                "99999999999999999999999",
                 id + "%20", "%00", "1e3", "%E2%82%AC", "null")) {
             try (Reader reader = new Reader(server, "?lastEventId=" + wrong)) {
                 assertEquals(reset, reader.next(), wrong);
                 reader.isLive();
             }
         }
-        try (Reader reader = new Reader(server, "?lastEventId=" + id, "Last-Event-ID: x")) {
+        try (Reader reader =
+                new Reader(server, "?lastEventId=" + id, "Last-Event-ID: x")) {
             assertEquals(reset, reader.next(), "the header wins");
         }
     }
@@ -372,7 +393,8 @@ class ServerSentEventsTest {
     @DisplayName("a repeated or mistyped query parameter is 400")
     void badQuery() throws Exception {
         int before = streams();
-        for (String query : List.of("lastEventId=1&lastEventId=1", "ticks=1&ticks=1", "ticks=2",
+        for (String query : List.of("lastEventId=1&lastEventId=1", "ticks=1&ticks=1",
+                "ticks=2",
                 "ticks=", "ticks=x", "ticks=-1")) {
             assertEquals(400, ask("GET", "/events?" + query, null).status(), query);
         }
@@ -393,7 +415,8 @@ class ServerSentEventsTest {
                         return publish("t", i);
                     })).toList();
             turn.countDown();
-            for (Future<String> id : ids) given.add(Long.valueOf(id.get(20, TimeUnit.SECONDS)));
+            for (Future<String> id : ids) given
+                    .add(Long.valueOf(id.get(20, TimeUnit.SECONDS)));
             assertEquals(count, given.size(), "different ids");
             for (long id : given) {
                 Event event = one.next();
@@ -417,7 +440,8 @@ class ServerSentEventsTest {
                         return ids;
                     })).toList();
             List<Future<List<String>>> heard = IntStream.range(0, 4)
-                    .mapToObj(seed -> all.submit(() -> follow(start, count, seed, cuts)))
+                    .mapToObj(
+                            seed -> all.submit(() -> follow(start, count, seed, cuts)))
                     .toList();
             TreeSet<String> ids = new TreeSet<>();
             for (var each : published) ids.addAll(each.get(30, TimeUnit.SECONDS));
@@ -429,14 +453,16 @@ class ServerSentEventsTest {
     }
 
     /// Reads `count` events after `last`, by the header and by the query, leaving in many ways.
-    private static List<String> follow(String last, int count, int seed, AtomicInteger cuts)
+    private static List<String> follow(String last, int count, int seed,
+            AtomicInteger cuts)
             throws Exception {
         List<String> heard = new ArrayList<>();
         var random = new java.util.Random(seed);
         while (heard.size() < count) {
             boolean header = random.nextBoolean();
-            try (Reader reader = new Reader(server, header ? "" : "?lastEventId=" + last,
-                    header ? "Last-Event-ID: " + last : "X: y")) {
+            try (Reader reader =
+                    new Reader(server, header ? "" : "?lastEventId=" + last,
+                            header ? "Last-Event-ID: " + last : "X: y")) {
                 int some = Math.min(count - heard.size(), random.nextInt(1, 40));
                 for (int i = 0; i < some; i++) {
                     last = reader.next().id();
@@ -456,7 +482,8 @@ class ServerSentEventsTest {
         int before = streams();
         String filler = "x".repeat(60_000);
         String last = start;
-        try (Reader quick = new Reader(server, ""); Reader slow = new Reader(server, "");
+        try (Reader quick = new Reader(server, "");
+                Reader slow = new Reader(server, "");
                 Raw raw = new Raw(server.port)) {
             for (int i = 0; i < 1_300; i++) {
                 last = publish(raw, "big", filler);
@@ -467,12 +494,16 @@ class ServerSentEventsTest {
             String read = start;
             try {
                 for (Event event = slow.next(); event != null; event = slow.next()) {
-                    assertEquals(Long.parseLong(read) + 1, Long.parseLong(event.id()), "no gap");
+                    assertEquals(Long.parseLong(read) + 1, Long.parseLong(event.id()),
+                            "no gap");
                     read = event.id();
                 }
-                throw new AssertionError("the laggard's stream ended as if all had been sent");
+                throw new AssertionError(
+                        "the laggard's stream ended as if all had been sent");
             } catch (IOException | AssertionError end) {
-                assertTrue(end.getMessage().contains("connection") || end instanceof IOException,
+                assertTrue(
+                        end.getMessage().contains("connection")
+                                || end instanceof IOException,
                         () -> "" + end);
             }
             try (Reader again = new Reader(server, "", "Last-Event-ID: " + read)) {
@@ -493,7 +524,8 @@ class ServerSentEventsTest {
         List<String> ids = new ArrayList<>();
         try (Reader late = new Reader(server, ""); Raw raw = new Raw(server.port)) {
             for (int i = 0; i < 150; i++) ids.add(publish(raw, "big", filler));
-            for (String id : ids) assertEquals(new Event(id, "big", filler), late.next());
+            for (String id : ids) assertEquals(new Event(id, "big", filler),
+                    late.next());
             late.isLive();
         }
     }
@@ -535,7 +567,8 @@ class ServerSentEventsTest {
     @DisplayName("HTTP/1.0 gets the bytes without chunks, until the end of the connection")
     void http10() throws Exception {
         try (Raw raw = new Raw(server.port)) {
-            raw.send("GET /events HTTP/1.0\r\nHost: localhost:" + server.port + "\r\n\r\n");
+            raw.send("GET /events HTTP/1.0\r\nHost: localhost:" + server.port
+                    + "\r\n\r\n");
             assertEquals("", raw.head().header("transfer-encoding"));
             assertEquals("retry: 1000", raw.line());
             assertEquals("", raw.line());
@@ -551,7 +584,8 @@ class ServerSentEventsTest {
         try (Raw raw = new Raw(server.port)) {
             raw.send("GET /events" + head + "GET /streams" + head);
             assertEquals(200, raw.head().status());
-            assertEquals("retry: 1000\n\n", new String(raw.chunk(), StandardCharsets.UTF_8));
+            assertEquals("retry: 1000\n\n",
+                    new String(raw.chunk(), StandardCharsets.UTF_8));
             String id = publish("t", "x");
             assertEquals("id: " + id + "\nevent: t\ndata: x\n\n",
                     new String(raw.chunk(), StandardCharsets.UTF_8));
@@ -566,16 +600,20 @@ class ServerSentEventsTest {
             String id = publish(own, "t", 1);
             assertEquals(id, reader.next().id());
             assertEquals(204, Raw.ask(own.port, "DELETE", "/events", null).status());
-            assertEquals("{\"streams\":0}", Raw.ask(own.port, "GET", "/streams", null).text());
+            assertEquals("{\"streams\":0}",
+                    Raw.ask(own.port, "GET", "/streams", null).text());
             assertNull(reader.next(), "the stream ends with the last chunk");
-            assertEquals(204, reader.raw.request("GET", "/events", null).answer().status(),
+            assertEquals(204,
+                    reader.raw.request("GET", "/events", null).answer().status(),
                     "the connection is used again");
             assertEquals(204, Raw.ask(own.port, "HEAD", "/events", null).status());
-            assertEquals(204, Raw.ask(own.port, "GET", "/events?lastEventId=" + id, null).status());
+            assertEquals(204, Raw
+                    .ask(own.port, "GET", "/events?lastEventId=" + id, null).status());
             assertEquals(400, Raw.ask(own.port, "POST", "/events", "{}").status());
             assertEquals(204, Raw.ask(own.port, "GET", "/events", null).status(),
                     "what is refused reopens nothing");
-            assertEquals(204, Raw.ask(own.port, "DELETE", "/events", null).status(), "twice");
+            assertEquals(204, Raw.ask(own.port, "DELETE", "/events", null).status(),
+                    "twice");
             String next = publish(own, "t", 2);
             try (Reader resumed = new Reader(own, "", "Last-Event-ID: " + id)) {
                 assertEquals(new Event(next, "t", "2"), resumed.next());
@@ -599,7 +637,8 @@ class ServerSentEventsTest {
             try (Reader reader = new Reader(own, "", "Last-Event-ID: " + id)) {
                 assertEquals(new Event(null, "reset", "{}"), reader.next());
                 String next = publish(own, "t", 2);
-                assertTrue(Long.parseLong(next) > Long.parseLong(id), id + " then " + next);
+                assertTrue(Long.parseLong(next) > Long.parseLong(id),
+                        id + " then " + next);
                 assertEquals(next, reader.next().id());
             }
         }
@@ -608,11 +647,14 @@ class ServerSentEventsTest {
     @Test
     @DisplayName("with ?ticks=1 gauges come every 5 s, and everybody hears a comment every 15 s")
     void ticks() throws Exception {
-        assertTrue(pulse.whole.await(20, TimeUnit.SECONDS), "heard so far: " + pulse.seen);
-        assertTrue(pulse.ticks.size() >= 3 && pulse.comments.size() == 1, "" + pulse.seen);
+        assertTrue(pulse.whole.await(20, TimeUnit.SECONDS),
+                "heard so far: " + pulse.seen);
+        assertTrue(pulse.ticks.size() >= 3 && pulse.comments.size() == 1,
+                "" + pulse.seen);
         for (int i = 0; i < 3; i++) {
             long due = 5_000L * (i + 1);
-            assertTrue(Math.abs(pulse.ticks.get(i) - due) < 1_000, "ticks at " + pulse.ticks);
+            assertTrue(Math.abs(pulse.ticks.get(i) - due) < 1_000,
+                    "ticks at " + pulse.ticks);
             JsonNode gauges = JSON.readTree(pulse.seen.get(i));
             assertTrue(gauges.path("streams").asInt(0) >= 1, pulse.seen.get(i));
             assertTrue(gauges.path("heap").asLong(0) > 0, pulse.seen.get(i));
@@ -630,8 +672,10 @@ class ServerSentEventsTest {
             chromium.page.locator("#text").fill("<img src=x onerror=alert(1)> & so on");
             chromium.click("publish");
             for (String tab : List.of("#A", "#B")) {
-                chromium.see(tab + " .log", "^<img src=x onerror=alert\\(1\\)> & so on$");
-                assertEquals("1", chromium.text(tab + " dd:nth-of-type(2)"), "received");
+                chromium.see(tab + " .log",
+                        "^<img src=x onerror=alert\\(1\\)> & so on$");
+                assertEquals("1", chromium.text(tab + " dd:nth-of-type(2)"),
+                        "received");
             }
             chromium.seeWire("^GET /events\\?tab=A&ticks=1");
             chromium.seeWire("^POST /events$");
@@ -653,7 +697,8 @@ class ServerSentEventsTest {
                 Chromium chromium = Chromium.open(own, 1440, ColorScheme.DARK)
                         .expecting("net::ERR_INCOMPLETE_CHUNKED_ENCODING")) {
             chromium.click("cut");
-            chromium.see("#outcome", "away for 1.\\d s.*Of the 3 notices.* lacks 0\\.$");
+            chromium.see("#outcome",
+                    "away for 1.\\d s.*Of the 3 notices.* lacks 0\\.$");
             assertEquals("4", chromium.text("#A dd:nth-of-type(2)"), "received");
             chromium.seeWire("^connection closed$");
             chromium.click("unknown");

@@ -14,6 +14,7 @@
 //MAIN Verify
 //SOURCES *.java
 //SOURCES ../shared/*.java
+//SOURCES ../shared/websocket/*.java
 
 import static org.junit.platform.engine.discovery.ClassNameFilter.includeClassNamePatterns;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;

@@ -43,14 +43,17 @@ class WireTest {
 
         Watcher() throws Exception {
             socket = HttpClient.newHttpClient().newWebSocketBuilder()
-                    .buildAsync(URI.create("ws://localhost:" + server.port + "/_/page/wire"),
+                    .buildAsync(
+                            URI.create(
+                                    "ws://localhost:" + server.port + "/_/page/wire"),
                             this)
                     .get(10, TimeUnit.SECONDS);
             batches.poll(10, TimeUnit.SECONDS);
         }
 
         @Override
-        public CompletionStage<?> onText(WebSocket from, CharSequence part, boolean whole) {
+        public CompletionStage<?> onText(WebSocket from, CharSequence part,
+                boolean whole) {
             text.append(part);
             if (whole) {
                 last = JsonMapper.shared().readTree(text.toString());
@@ -117,22 +120,23 @@ class WireTest {
         String json = "Content-Type: application/json\r\n";
         try (Watcher watcher = new Watcher(); Raw raw = new Raw(server.port)) {
             String[][] steps = {
-                    {"POST /payments" + head + json + "Transfer-Encoding: chunked\r\n\r\n"
-                            + "6;x=y\r\n{\"amou\r\n6\r\nnt\":1}\r\n0\r\nTrailer: z\r\n\r\n",
-                            "POST /payments", "201 Created"},
-                    {"HEAD /waiting" + head + "\r\n", "HEAD /waiting", "200 OK"},
-                    {"OPTIONS /waiting" + head + "\r\n",
-                            "OPTIONS /waiting", "204 No Content"},
-                    {"POST /payments" + head + json + "Content-Length: 70000\r\n\r\n"
-                            + "x".repeat(70_000),
-                            "POST /payments", "413 Request Entity Too Large"}};
+                {"POST /payments" + head + json + "Transfer-Encoding: chunked\r\n\r\n"
+                        + "6;x=y\r\n{\"amou\r\n6\r\nnt\":1}\r\n0\r\nTrailer: z\r\n\r\n",
+                    "POST /payments", "201 Created"},
+                {"HEAD /waiting" + head + "\r\n", "HEAD /waiting", "200 OK"},
+                {"OPTIONS /waiting" + head + "\r\n",
+                    "OPTIONS /waiting", "204 No Content"},
+                {"POST /payments" + head + json + "Content-Length: 70000\r\n\r\n"
+                        + "x".repeat(70_000),
+                    "POST /payments", "413 Request Entity Too Large"}};
             for (String[] step : steps) {
                 raw.send(step[0]).answer(step[1].startsWith("HEAD"));
                 assertEquals(step[1], watcher.next().get("label").asString());
                 assertEquals(step[2], watcher.next().get("label").asString());
             }
             raw.send("GET /payments/1?after=1" + head + "\r\n");
-            assertEquals("GET /payments/1?after=1", watcher.next().get("label").asString());
+            assertEquals("GET /payments/1?after=1",
+                    watcher.next().get("label").asString());
             raw.reset();
             assertEquals("end", watcher.next().get("kind").asString());
         }
@@ -159,13 +163,15 @@ class WireTest {
     @DisplayName("drops rows for a page that does not keep up, says how many, and still counts right")
     void drops() throws Exception {
         int many = 60_000;
-        String request = "GET /waiting HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n\r\n";
+        String request =
+                "GET /waiting HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n\r\n";
         try (Watcher watcher = new Watcher(); Raw raw = new Raw(server.port)) {
             long before = watcher.total("requests");
             watcher.reading = false;
             Thread sender = Thread.ofVirtual().start(() -> {
                 try {
-                    for (int i = 0; i < many / 1_000; i++) raw.send(request.repeat(1_000));
+                    for (int i = 0; i < many / 1_000;
+                            i++) raw.send(request.repeat(1_000));
                 } catch (java.io.IOException e) {
                     throw new java.io.UncheckedIOException(e);
                 }

@@ -1,4 +1,4 @@
-package shared;
+package shared.websocket;
 
 //DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
@@ -31,8 +31,10 @@ import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.xnio.IoUtils;
 import org.xnio.StreamConnection;
+import shared.Problem;
+import shared.Serve;
 
-/// Brings a Jakarta WebSocket endpoint to a path of [Routes], on the threads and buffers of
+/// Brings a Jakarta WebSocket endpoint to a path of [shared.Routes], on the threads and buffers of
 /// [Serve]. What Jakarta's container leaves to the application is refused before the upgrade.
 public final class Sockets {
     private static final String CONNECTION = StreamConnection.class.getName();
@@ -42,11 +44,12 @@ public final class Sockets {
     /// A handler that upgrades. Each connection gets an endpoint of its own from `endpoints`; its
     /// class need not be public, as the container does not create it.
     ///
-    /// @param path as given to [Routes#get]
+    /// @param path as given to [shared.Routes#get]
     /// @param subprotocol the one that is selected where the client offers it
     /// @param check throws a [Problem] where the handshake is right but its query is not
     public static HttpHandler upgrade(String path, String subprotocol,
-            Consumer<HttpServerExchange> check, Supplier<? extends Endpoint> endpoints) {
+            Consumer<HttpServerExchange> check,
+            Supplier<? extends Endpoint> endpoints) {
         var endpoint = ServerEndpointConfig.Builder.create(Endpoint.class, path)
                 .subprotocols(List.of(subprotocol))
                 .configurator(new Configurator(endpoints)).build();

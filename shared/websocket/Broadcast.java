@@ -1,4 +1,4 @@
-package shared;
+package shared.websocket;
 
 import io.undertow.websockets.core.WebSocketChannel;
 import jakarta.websocket.EndpointConfig;

@@ -1,4 +1,4 @@
-package shared;
+package shared.websocket;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
