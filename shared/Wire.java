@@ -20,7 +20,8 @@ import tools.jackson.databind.JsonNode;
 
 /// What the taps saw, sent to the pages that watch. Its own WebSocket, `/_/page/wire`, sends text
 /// messages `{"rows":[Row...],"totals":{...},"dropped":n}`; it neither shows nor counts itself,
-/// nor anything else below `/_/page/`. A watcher that cannot keep up loses rows and is told how many.
+/// nor anything else below `/_/page/`. A watcher that cannot keep up loses rows and is told
+/// how many.
 final class Wire {
     /// One line of the view.
     ///

@@ -1,5 +1,5 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Formats every Java file; --check only reports
+//DESCRIPTION Formats every Java file and writes the README's table of lessons; --check only reports
 //JAVA 25+
 //DEPS org.eclipse.jdt:org.eclipse.jdt.core:3.47.0
 
@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Matcher;
 import java.util.stream.Stream;
 import org.eclipse.jdt.core.JavaCore;
 import org.eclipse.jdt.core.ToolFactory;
@@ -36,6 +37,7 @@ class Format {
         }
         if (!reports) {
             rewrite(root);
+            writeTable(root);
             return;
         }
         List<String> found = check(root);
@@ -65,6 +67,32 @@ class Format {
             Files.writeString(file, wanted);
             System.out.println(root.relativize(file));
         }
+    }
+
+    /// Writes the README's table of lessons anew, from what the scripts say of themselves.
+    private static void writeTable(Path root) throws IOException {
+        Path readme = root.resolve("README.md");
+        String text = Files.readString(readme);
+        Files.writeString(readme, text.replaceFirst("(?m)(^\\| \\[\\d\\d\\].*\n)+",
+                Matcher.quoteReplacement(table(root))));
+    }
+
+    /// One row for each lesson, in the order of their numbers.
+    static String table(Path root) throws IOException {
+        StringBuilder rows = new StringBuilder();
+        try (Stream<Path> lessons = Files.list(root.resolve("lessons"))) {
+            for (Path each : lessons.sorted().toList()) {
+                String file = each.getFileName().toString();
+                if (!file.endsWith(".java")) continue;
+                String alias = file.substring(3, file.length() - 5).replace('_', '-');
+                String says = Files.readAllLines(each).stream()
+                        .filter(line -> line.startsWith("//DESCRIPTION "))
+                        .findFirst().orElseThrow().substring(14);
+                rows.append("| [%s](lessons/%s) | `./jbang %s` | %s |\n".formatted(
+                        file.substring(0, 2), file, alias, says));
+            }
+        }
+        return rows.toString();
     }
 
     /// The text formatted, with LF line ends and one at the end. Eclipse may need a

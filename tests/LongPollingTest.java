@@ -118,7 +118,8 @@ class LongPollingTest {
         for (int size : List.of(fits.length(), fits.length() + 1, 700_000)) {
             try (Raw raw = new Raw(server.port)) {
                 raw.send("POST /payments HTTP/1.1\r\nHost: localhost:" + server.port
-                        + "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+                        + "\r\nContent-Type: application/json\r\n"
+                        + "Transfer-Encoding: chunked\r\n\r\n");
                 String body = fits + " ".repeat(size - fits.length());
                 for (int at = 0; at < size; at += 10_000) {
                     String chunk = body.substring(at, Math.min(size, at + 10_000));

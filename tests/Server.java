@@ -49,7 +49,7 @@ final class Server implements AutoCloseable {
         }));
     }
 
-    /// Starts `script`, a path below the repo such as `lessons/02_long_polling.java`, with `PORT=0`.
+    /// Starts `script`, a path below the repo, with `PORT=0`.
     /// Arguments that start with `-` go to JBang, `NAME=value` to the environment.
     static Server start(String script, String... settings) throws Exception {
         Path errors = Files.createTempFile("errors", ".txt");

@@ -810,9 +810,11 @@ class WebSocketTest {
                 source.replace(" 60e9", " 3e9").replace(" 20e9", " 1e9"));
         Files.copy(Server.root().resolve("lessons/03_websocket.html"),
                 folder.resolve("lessons/03_websocket.html"));
-        try (Stream<Path> shared = Files.list(Server.root().resolve("shared"))) {
-            for (Path each : shared.toList()) {
-                Files.copy(each, folder.resolve("shared").resolve(each.getFileName()));
+        try (Stream<Path> shared = Files.walk(Server.root().resolve("shared"))) {
+            for (Path each : shared.filter(Files::isRegularFile).toList()) {
+                Path copy = folder.resolve(Server.root().relativize(each).toString());
+                Files.createDirectories(copy.getParent());
+                Files.copy(each, copy);
             }
         }
         try (Server own = Server.start(hasty.toString())) {
