@@ -348,8 +348,8 @@ interface Subscriber {
 //
 // **Cut tab A.** Its connection breaks, and three notices are published
 // while it is away. After `retry`, a second, it asks again with
-// `Last-Event-ID` and gets these three: see the *EventStream* tab of the
-// request in DevTools.
+// `Last-Event-ID` and gets these three. In DevTools, the request has the
+// type `eventsource`, and a tab *EventStream* that lists them.
 //
 // **Claim an unknown id.** Tab A says that it saw event 1. A server that
 // shrugged and went live would hide a gap; ours answers `reset`.
