@@ -50,6 +50,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.*;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.xnio.XnioIoThread;
 import shared.*;
 import shared.websocket.*;
@@ -112,7 +113,8 @@ record Mistake(String type, String reason) {}
 // Jakarta's container unmasks frames, puts fragments together, answers
 // pings, and calls an `Endpoint` when its connection opens, has a message
 // or ends, by a close frame or by a reset. What makes no sense is answered
-// with an error, and its sender stays. What breaks the rules ends the
+// with an error, and its sender stays, unless it leaves 100 errors unread
+// (`getAsyncRemote` queues without bound). What breaks the rules ends the
 // connection: a text over 65,536 bytes with 1009, binary with 1003. The
 // container would ignore binary in silence, so we have to say so.
 //
@@ -125,6 +127,7 @@ record Mistake(String type, String reason) {}
 class Guest extends Endpoint {
     private final Room room;
     private Session session;
+    private final AtomicInteger unheard = new AtomicInteger();
     private long pingedAt = System.nanoTime();
     Broadcast.Member member;
     String name;
@@ -152,8 +155,10 @@ class Guest extends Endpoint {
             }
             room.say(this, Http.text(message, "text"));
         } catch (Problem problem) {
-            session.getAsyncRemote().sendText(Http.JSON.writeValueAsString(
-                    new Mistake("error", problem.getMessage())));
+            if (unheard.incrementAndGet() > 100) close(1013);
+            else session.getAsyncRemote().sendText(Http.JSON.writeValueAsString(
+                    new Mistake("error", problem.getMessage())),
+                    sent -> unheard.decrementAndGet());
         }
     }
 
