@@ -95,7 +95,9 @@ final class Page {
                         .map(line -> line.substring(5)).orElse(name);
         return SHELL
                 .replace("{title}", escape(title))
-                .replace("{commands}", commands())
+                .replace("{commands}",
+                        source.contains("\n//DESCRIPTION Exercise") ? exercise()
+                                : commands())
                 .replace("{notebook}", notebook(source))
                 .replace("{demo}", resource("/" + name + ".html").replace("<script>",
                         "<script nonce=\"{nonce}\" type=\"module\">"))
@@ -114,6 +116,17 @@ final class Page {
             command(list, "Exercise", "exercises/" + name + ".java");
             command(list, "Grade it", "grade " + name.substring(0, 2));
         }
+        return list.toString();
+    }
+
+    /// What a learner types beside the page of an exercise.
+    private String exercise() {
+        String number = name.substring(0, 2);
+        StringBuilder list = new StringBuilder();
+        command(list, "Its lesson", "lessons/" + name + ".java");
+        command(list, "Grade it", "grade " + number);
+        command(list, "Grade on save", "watch " + number);
+        command(list, "A hint", "hint " + number);
         return list.toString();
     }
 

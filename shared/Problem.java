@@ -17,6 +17,18 @@ public final class Problem extends RuntimeException {
         this.status = status;
     }
 
+    /// What an exercise answers where its learner has not written the code yet: 501.
+    ///
+    /// @param number of the TODO, from 1
+    public static Problem todo(int number) {
+        return new Problem(501, "TODO " + number + " is not done yet.");
+    }
+
+    /// Is this an answer of [#todo]?
+    public boolean isTodo() {
+        return status == 501;
+    }
+
     /// The one extra header that some errors need: `Allow`, `Retry-After`, `Upgrade`.
     public Problem with(String header, Object value) {
         this.header = header;

@@ -62,6 +62,11 @@ public final class Serve {
         }
     }
 
+    /// Who graded this process, if anyone: by this header the grader knows its own program, and
+    /// on which I/O thread a connection is.
+    private static final String RUN = System.getenv("ON_THE_WIRE_RUN");
+    private static final HttpString RUN_HEADER = new HttpString("On-The-Wire-Run");
+
     private final AcceptingChannel<? extends StreamConnection> server;
     private final GracefulShutdownHandler running;
 
@@ -158,6 +163,9 @@ public final class Serve {
         HeaderMap answer = exchange.getResponseHeaders();
         answer.put(new HttpString("X-Content-Type-Options"), "nosniff");
         answer.put(new HttpString("Cross-Origin-Resource-Policy"), "same-origin");
+        if (RUN != null) {
+            answer.put(RUN_HEADER, RUN + " " + exchange.getIoThread().getName());
+        }
         int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class)
                 .getPort();
         HeaderMap request = exchange.getRequestHeaders();

@@ -7,12 +7,17 @@
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
 //DEPS com.microsoft.playwright:playwright:1.62.0
 //DEPS org.slf4j:slf4j-nop:2.0.17
+//DEPS io.rest-assured:rest-assured:6.0.1
+//DEPS io.github.java-diff-utils:java-diff-utils:4.16
+//DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 //MAIN Verify
 //SOURCES *.java
+//SOURCES grader/*.java
+//SOURCES requirements/*.java
 //SOURCES ../shared/*.java
 //SOURCES ../shared/websocket/*.java
 

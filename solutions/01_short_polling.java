@@ -1,0 +1,231 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION Exercise: short polling for the stock of a flash sale
+//JAVA 25+
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//DEPS io.undertow:undertow-core:2.3.27.Final
+//DEPS tools.jackson.core:jackson-databind:3.1.7
+//SOURCES ../shared/*.java
+//FILES 01_short_polling.java
+//FILES 01_short_polling.html=../exercises/01_short_polling.html
+
+// %% [markdown]
+// # 01 - Exercise: a flash sale
+//
+// A shop sells a few hundred lamps at half the price. Thousands of pages
+// poll how many are left. Your server must tell them cheaply, sell each
+// lamp once, and say when to come back while the sale is paused.
+//
+// **The twist.** The answer carries `asOf`, the server's time. So no two
+// answers have the same bytes, and yet most bring no news.
+//
+// ## What it must do
+//
+// | request | answer |
+// |---|---|
+// | `GET /stock` | 200 `{"left":n,"asOf":"..."}`, see below |
+// | `POST /purchases {"quantity":q}` | 201 `{"left":n}`, or 409, or 400 |
+// | `PUT /stock {"left":n}` | 204, done already |
+// | `POST /pause {"seconds":s}` | 204, done already |
+//
+// 1. `GET /stock` answers 200 with `left` and `asOf`, `Cache-Control:
+//    no-cache`, and a **weak** entity tag in `ETag`, such as `W/"..."`.
+//    Weak says: this names the same news, not the same bytes
+//    ([RFC 9110, section 8.8.1](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1)).
+//    The text in the quotes is up to you; another `left` has another tag.
+// 2. Where `If-None-Match` holds the current tag, or is `*`, the answer is
+//    304 with the same `ETag` and `Cache-Control` and no body, even though
+//    `asOf` has moved on. The header may hold a list; `W/` makes no
+//    difference in this comparison.
+// 3. `POST /purchases` takes `quantity`, a whole number from 1 to 10, from
+//    the stock: 201 with what is left. Anything else is 400. If fewer are
+//    left: 409, and the stock stays as it was.
+// 4. `POST /pause` with `seconds` from 1 to 60 pauses the sale. Until then
+//    `GET /stock` is 503, even where it would be 304. `Retry-After` has
+//    the seconds that remain, rounded up: never 0, never more than was
+//    asked. A new pause replaces the old one. Purchases go on.
+//
+// Errors are a `Problem(status, sentence)`; `with` adds a header to it.
+// Run this file, open its page, and see it come alive with each TODO:
+// `./jbang exercises/01_short_polling.java`. Then grade it:
+// `./jbang grade 01`. Stuck? `./jbang hint 01` gives one hint at a time.
+
+// %%
+import io.undertow.server.*;
+import io.undertow.util.*;
+import java.time.Instant;
+import java.util.*;
+import java.util.concurrent.TimeUnit;
+import shared.*;
+
+// %% [markdown]
+// ## TODO 1: name the news, not the bytes
+//
+// `asOf` differs in every answer, so it must not be part of the tag.
+
+// %%
+record Stock(int left, Instant asOf) {
+    String etag() {
+        // TODO 1: Return a weak entity tag that changes only when `left` does.
+        return "W/\"" + left + "\"";
+        // END 1
+    }
+}
+
+// %% [markdown]
+// ## TODO 2: has the client got this already?
+//
+// `If-None-Match` may be absent (null here), `*`, one tag, or a list with
+// commas. Here several lines of it are joined to one list already.
+
+// %%
+class IfNoneMatch {
+    static String of(HttpServerExchange exchange) {
+        var lines = exchange.getRequestHeaders().get(Headers.IF_NONE_MATCH);
+        return lines == null ? null : String.join(",", lines);
+    }
+
+    static boolean matches(String list, String etag) {
+        // TODO 2: Return whether `list` holds `etag`, with or without its `W/`.
+        if (list == null) return false;
+        if (list.strip().equals("*")) return true;
+        String wanted = etag.replaceFirst("^W/", "");
+        return Arrays.stream(list.split(",")).map(String::strip)
+                .anyMatch(each -> each.replaceFirst("^W/", "").equals(wanted));
+        // END 2
+    }
+}
+
+// %% [markdown]
+// ## TODO 3: sell what is there
+//
+// Both methods that change the stock hold the same lock, so two buyers
+// never get the same lamp.
+
+// %%
+class Sale {
+    private int left = 5;
+    private long pauseEnds = System.nanoTime();
+
+    synchronized Stock stock() {
+        return new Stock(left, Instant.now());
+    }
+
+    synchronized void restock(int left) {
+        this.left = left;
+    }
+
+    synchronized int sell(int quantity) {
+        // TODO 3: Take `quantity` from `left` and return the rest, or throw a 409.
+        if (quantity > left) throw new Problem(409, "Only " + left + " are left.");
+        left -= quantity;
+        return left;
+        // END 3
+    }
+
+    synchronized void pause(long seconds) {
+        pauseEnds = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
+    }
+
+    synchronized long pauseNanos() {
+        return pauseEnds - System.nanoTime();
+    }
+}
+
+// %% [markdown]
+// ## TODO 4: the answers, put together
+//
+// `Http.json(exchange, 200, stock)` answers with a body and
+// `Http.empty(exchange, 304)` without one. `Http.integer(object, "left",
+// 0, 9)` reads a whole number and throws a 400 where it is missing or out
+// of range.
+
+// %%
+class Shop {
+    final Sale sale = new Sale();
+
+    void stock(HttpServerExchange exchange) {
+        // TODO 4: Answer 503 with Retry-After in a pause, else set both headers and
+        //   answer 304 or 200. `sale.pauseNanos()` is at most 0 where there is none.
+        long nanos = sale.pauseNanos();
+        if (nanos > 0) {
+            throw new Problem(503, "The sale is paused.")
+                    .with("Retry-After", Math.ceilDiv(nanos, 1_000_000_000L));
+        }
+        Stock stock = sale.stock();
+        exchange.getResponseHeaders().put(Headers.ETAG, stock.etag())
+                .put(Headers.CACHE_CONTROL, "no-cache");
+        if (IfNoneMatch.matches(IfNoneMatch.of(exchange), stock.etag())) {
+            Http.empty(exchange, 304);
+        } else {
+            Http.json(exchange, 200, stock);
+        }
+        // END 4
+    }
+
+    void buy(HttpServerExchange exchange, byte[] body) {
+        long quantity = Http.integer(Http.object(body), "quantity", 1, 10);
+        Http.json(exchange, 201, Map.of("left", sale.sell((int) quantity)));
+    }
+
+    void restock(HttpServerExchange exchange, byte[] body) {
+        sale.restock((int) Http.integer(Http.object(body), "left", 0, 1_000_000));
+        Http.empty(exchange, 204);
+    }
+
+    void pause(HttpServerExchange exchange, byte[] body) {
+        sale.pause(Http.integer(Http.object(body), "seconds", 1, 60));
+        Http.empty(exchange, 204);
+    }
+}
+
+// %% [markdown]
+// ## Done already: the page's client, and the routes
+//
+// The poller is the careful one of lesson 01 in short: it chains its
+// polls, sends the tag, and obeys `Retry-After`.
+
+// %%
+interface Poller {
+    // language=JavaScript
+    String SCRIPT = """
+            async function follow({ interval, show, failed, signal }) {
+              for (let etag = null; !signal.aborted;) {
+                let wait = interval;
+                try {
+                  const response = await fetch("/stock", {
+                    headers: etag ? { "If-None-Match": etag } : {},
+                    cache: "no-store", signal,
+                  });
+                  if (response.ok) {
+                    etag = response.headers.get("ETag");
+                    show(response.status, await response.json());
+                  } else if (response.status === 304) {
+                    show(304);
+                  } else {
+                    wait = 1000 * response.headers.get("Retry-After") || 2000;
+                    failed(response.status, (await response.json()).detail, wait);
+                  }
+                } catch (error) {
+                  if (!signal.aborted) failed(0, error.message, wait = 2000);
+                }
+                await pause(wait, signal);
+              }
+            }
+            """;
+}
+
+class FlashSale {
+    static HttpHandler routes() {
+        Shop shop = new Shop();
+        return new Routes()
+                .page("01_short_polling", Poller.SCRIPT)
+                .get("/stock", shop::stock)
+                .put("/stock", shop::restock)
+                .post("/purchases", shop::buy)
+                .post("/pause", shop::pause);
+    }
+
+    void main() {
+        Serve.run("01 Short polling", 7001, routes());
+    }
+}

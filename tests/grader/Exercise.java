@@ -1,0 +1,143 @@
+package grader;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/// One exercise of the repo. Its name, such as `01_short_polling`, is the thread from the lesson to
+/// the solution, the hints and the requirements.
+public record Exercise(String name) {
+    /// A hole of a solution: from its TODO to its END. The sentence of the TODO may go on in comments
+    /// that are indented by three spaces.
+    private static final Pattern HOLE = Pattern.compile(
+            "(?ms)^( *)// TODO (\\d): ([^\n]*\n(?: *//   [^\n]*\n)*)(.*?)^ *// END \\2\n");
+    private static final Pattern TODO =
+            Pattern.compile("(?m)^ *// TODO (\\d): (.*(?:\\R *//   .*)*)");
+
+    /// A TODO as it stands in a file, the line counted from 1.
+    public record Todo(int number, int line, String sentence) {}
+
+    /// The repo: the folder with the catalog, here or above.
+    public static Path root() {
+        for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
+            if (Files.exists(at.resolve("jbang-catalog.json"))) return at;
+        }
+        throw new Trouble("Run this from inside the course's folder:"
+                + " there is no jbang-catalog.json here or above.");
+    }
+
+    /// All exercises, in the order in which they are learned.
+    public static List<Exercise> all() {
+        try (Stream<Path> files = Files.list(root().resolve("solutions"))) {
+            return files.map(file -> file.getFileName().toString())
+                    .filter(file -> file.endsWith(".java")).sorted()
+                    .map(file -> new Exercise(file.replace(".java", ""))).toList();
+        } catch (IOException e) {
+            throw new Trouble("Cannot read the folder solutions: " + e + ".");
+        }
+    }
+
+    /// The exercise that is meant by `03`, `3`, `websocket`, `03_websocket` or the path of its file.
+    public static Exercise named(String text) {
+        String file = text
+                .substring(Math.max(text.lastIndexOf('/'), text.lastIndexOf('\\')) + 1);
+        String wanted = file.replaceFirst("\\.java$", "").toLowerCase(Locale.ROOT)
+                .replace('-', '_');
+        for (Exercise each : all()) {
+            boolean number = wanted.matches("0*" + Integer.parseInt(each.number()));
+            if (number || wanted.equals(each.name)
+                    || wanted.equals(each.name.substring(3))) {
+                return each;
+            }
+        }
+        throw new Trouble("There is no exercise '" + text + "'. There are: "
+                + String.join(", ", all().stream().map(Exercise::name).toList()) + ".");
+    }
+
+    /// Two digits.
+    public String number() {
+        return name.substring(0, 2);
+    }
+
+    /// The port on which a learner runs it.
+    public int port() {
+        return 9000 + Integer.parseInt(number());
+    }
+
+    /// The exercise's own file, or the solution's.
+    public Path file(boolean solution) {
+        return root().resolve(solution ? "solutions" : "exercises")
+                .resolve(name + ".java");
+    }
+
+    /// The class of its requirements, named as the exercise in PascalCase.
+    public Class<?> requirements() {
+        StringBuilder type = new StringBuilder("requirements.");
+        for (String word : name.substring(3).split("_")) {
+            type.append(word.substring(0, 1).toUpperCase(Locale.ROOT))
+                    .append(word.substring(1));
+        }
+        try {
+            return Class.forName(type.toString());
+        } catch (ClassNotFoundException e) {
+            throw new Trouble(
+                    "Exercise " + number() + " has no requirements: no class " + type
+                            + ".");
+        }
+    }
+
+    /// The exercise before anybody has touched it: its solution with the holes open.
+    public String untouched() {
+        return open(read(file(true)));
+    }
+
+    /// A source with its holes open, and with the exercise's port: what the exercise and its
+    /// solution have in common.
+    public String open(String source) {
+        return HOLE.matcher(source)
+                .replaceAll("$1// TODO $2: $3$1throw Problem.todo($2);\n$1// END $2\n")
+                .replace(", 70" + number() + ",", ", 90" + number() + ",");
+    }
+
+    /// The TODOs of a source.
+    public static List<Todo> todos(String source) {
+        return TODO.matcher(source).results()
+                .map(found -> new Todo(Integer.parseInt(found.group(1)),
+                        (int) source.substring(0, found.start()).lines().count() + 1,
+                        Arrays.stream(found.group(2).split("\\R *//"))
+                                .map(String::strip)
+                                .reduce((a, b) -> a + " " + b).orElse("")))
+                .toList();
+    }
+
+    /// The hints of a requirement, from a nudge to nearly there.
+    public List<String> hints(String id) {
+        Path file = root().resolve("tests/hints/" + name + ".md");
+        Matcher section =
+                Pattern.compile("(?ms)^## " + Pattern.quote(id) + "$(.*?)(?=^## |\\z)")
+                        .matcher(read(file));
+        if (!section.find()) return List.of();
+        return Pattern.compile("(?m)^\\d\\. (.*)$").matcher(section.group(1)).results()
+                .map(hint -> hint.group(1)).toList();
+    }
+
+    /// Reads a text file whose line ends may be those of Windows.
+    public static String read(Path file) {
+        try {
+            return Files.readString(file).replace("\r\n", "\n");
+        } catch (IOException e) {
+            throw new Trouble("Cannot read " + file + ": " + e + ".");
+        }
+    }
+
+    @Override
+    public String toString() {
+        return name;
+    }
+}

@@ -1,0 +1,326 @@
+package grader;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+
+/// A learner's program, running: a stranger. It has a process of its own, a folder of its own, and
+/// caps on time, heap and output; when it is closed, all that it started ends with it.
+public final class Program implements AutoCloseable {
+    static final String RUN_HEADER = "On-The-Wire-Run";
+    private static final String RUN = "ON_THE_WIRE_RUN";
+    private static final Pattern READY =
+            Pattern.compile("http://localhost:(\\d{1,5})/");
+    private static final int READY_SECONDS = 20;
+    private static final int HEAP_MB = 256;
+    private static final int MAX_OUTPUT = 8 * 1024 * 1024;
+    private static final int KEPT = 64 * 1024;
+    private static final Set<Program> RUNNING = ConcurrentHashMap.newKeySet();
+
+    static {
+        Runtime.getRuntime()
+                .addShutdownHook(new Thread(() -> RUNNING.forEach(Program::close)));
+    }
+
+    private final String run = HexFormat.of().formatHex(randomBytes());
+    private final Process process;
+    private final CompletableFuture<Integer> ready = new CompletableFuture<>();
+    private final List<Integer> readyPorts = new ArrayList<>();
+    private final StringBuilder output = new StringBuilder();
+    private final StringBuilder errors = new StringBuilder();
+    private long written;
+    private volatile boolean stopped;
+    /// Why nobody should rely on it any more, though it may still run; or null.
+    private volatile String spoiled;
+    private int port;
+
+    private static byte[] randomBytes() {
+        byte[] bytes = new byte[8];
+        new SecureRandom().nextBytes(bytes);
+        return bytes;
+    }
+
+    private Program(Build build, Path folder, Map<String, String> settings)
+            throws IOException {
+        List<String> command = new ArrayList<>(List.of(ClassPath.java(),
+                "-Xmx" + HEAP_MB + "m",
+                "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                "-XX:+ExitOnOutOfMemoryError",
+                "--sun-misc-unsafe-memory-access=allow", "-Djava.io.tmpdir=" + folder));
+        command.addAll(ClassPath.options());
+        command.addAll(List.of("-cp", build.classPath(), build.main()));
+        ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
+        var environment = builder.environment();
+        for (String name : List.of("MAX_WAITERS", "WEBHOOK_SECRET", "JDK_JAVA_OPTIONS",
+                "JAVA_TOOL_OPTIONS")) {
+            environment.remove(name);
+        }
+        environment.put("PORT", "0");
+        environment.put(RUN, run);
+        environment.putAll(settings);
+        process = builder.start();
+        RUNNING.add(this);
+        process.getOutputStream().close();
+        Thread.ofPlatform().daemon()
+                .start(() -> read(process.getInputStream(), output, true));
+        Thread.ofPlatform().daemon()
+                .start(() -> read(process.getErrorStream(), errors, false));
+        process.onExit().thenAccept(ended -> ready.complete(-1));
+    }
+
+    /// Starts a submission and waits until it is ready.
+    ///
+    /// @param folder it runs there; may hold what it likes
+    /// @param settings its environment, beside the grader's own
+    /// @throws Trouble where it does not get ready, or is not what answers at its port
+    public static Program start(Build build, Path folder,
+            Map<String, String> settings) {
+        Program program;
+        try {
+            program = new Program(build, folder, settings);
+        } catch (IOException e) {
+            throw new Trouble("Cannot start a JVM: " + e.getMessage() + ".");
+        }
+        try {
+            program.port = program.awaitReady();
+            return program;
+        } catch (Trouble trouble) {
+            program.close();
+            throw trouble;
+        }
+    }
+
+    private int awaitReady() {
+        int told;
+        try {
+            told = ready.get(READY_SECONDS, TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            throw new Trouble("It was not ready within " + READY_SECONDS
+                    + " s: it printed no line"
+                    + " with http://localhost:PORT/, as Serve.run does. Does main loop or wait before it gets"
+                    + " there?" + lastWords());
+        } catch (InterruptedException | ExecutionException e) {
+            throw new Trouble("The grading was interrupted.");
+        }
+        if (told < 0) throw new Trouble(ending("before it was ready"));
+        if (!answersItself(told)) {
+            throw new Trouble("Its ready line names port " + told
+                    + ", but it is not this program that answers"
+                    + " there. Let Serve.run choose the port and print the line.");
+        }
+        return told;
+    }
+
+    private boolean answersItself(int port) {
+        if (port < 1 || port > 65535) return false;
+        try (Socket socket = new Socket(InetAddress.getByName("127.0.0.1"), port)) {
+            socket.setSoTimeout(5_000);
+            socket.getOutputStream()
+                    .write(("HEAD /_/ready HTTP/1.1\r\nHost: localhost:" + port
+                            + "\r\nConnection: close\r\n\r\n").getBytes());
+            byte[] head = socket.getInputStream().readNBytes(4096);
+            return new String(head, StandardCharsets.ISO_8859_1).contains(run);
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    public int port() {
+        return port;
+    }
+
+    boolean isUsable() {
+        return process.isAlive() && spoiled == null;
+    }
+
+    /// Has it to be started anew before the next requirement? Said where it did not answer in time.
+    void spoil(String why) {
+        spoiled = why;
+    }
+
+    /// What keeps its whole result from counting, or null: two ready lines.
+    String disorder() {
+        synchronized (output) {
+            return readyPorts.size() < 2 ? null : "It printed " + readyPorts.size()
+                    + " ready lines, for ports " + readyPorts
+                    + ", so which one is to be graded? Call"
+                    + " Serve.run once.";
+        }
+    }
+
+    /// The cause of a failure: what the program itself says, else what is supposed.
+    String cause(String got, String supposed) {
+        Matcher todo = Pattern.compile("TODO (\\d) is not done yet").matcher(got);
+        if (todo.find()) return "TODO " + todo.group(1) + " is still open.";
+        if (!process.isAlive()) return ending("during this requirement");
+        String said = text(errors);
+        Matcher thrown = Pattern.compile("(?m)^500 .*$").matcher(said);
+        String last = null;
+        while (thrown.find()) last = thrown.group();
+        boolean threw = last != null
+                && (got.startsWith("HTTP/1.1 500") || got.startsWith("nothing"));
+        return threw ? "Your code threw an exception: " + last.substring(4) : supposed;
+    }
+
+    /// How it ended, and its last words.
+    private String ending(String when) {
+        if (written() > MAX_OUTPUT) {
+            return "It was stopped " + when + ": it wrote more than "
+                    + MAX_OUTPUT / 1024 / 1024
+                    + " MiB of output. Is there a loop that prints?";
+        }
+        try {
+            if (!process.waitFor(2, TimeUnit.SECONDS)) return "It ended " + when + ".";
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        int code = process.exitValue();
+        if (text(output).contains("Terminating due to java.lang.OutOfMemoryError")) {
+            return "It ran out of memory " + when + ": it may use " + HEAP_MB
+                    + " MiB of heap. Does something grow without end?";
+        }
+        return "It ended by itself " + when + ", with exit code " + code + "."
+                + (code == 0
+                        ? " Does something call System.exit, or main return without Serve.run?"
+                        : "")
+                + lastWords();
+    }
+
+    private String lastWords() {
+        List<String> lines = (text(errors).isBlank() ? text(output) : text(errors))
+                .lines()
+                .filter(line -> !line.isBlank() && !line
+                        .matches("\\s+at (java|jdk|io\\.undertow|org\\.xnio)\\..*"))
+                .toList();
+        if (lines.isEmpty()) return "";
+        return " Its last words:\n\n" + String.join("\n",
+                lines.subList(Math.max(0, lines.size() - 8), lines.size()));
+    }
+
+    private void read(InputStream in, StringBuilder kept, boolean looksForReady) {
+        byte[] buffer = new byte[8192];
+        StringBuilder line = new StringBuilder();
+        try (in) {
+            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+                String text = new String(buffer, 0, count, StandardCharsets.UTF_8);
+                boolean tooMuch;
+                synchronized (output) {
+                    written += count;
+                    tooMuch = written > MAX_OUTPUT;
+                    kept.append(text);
+                    if (kept.length() > KEPT) kept.delete(0, kept.length() - KEPT);
+                    if (looksForReady) look(line, text);
+                }
+                if (tooMuch) {
+                    end();
+                    return;
+                }
+            }
+        } catch (IOException closed) {
+            // It has ended.
+        }
+    }
+
+    /// Finds ready lines, whole ones only.
+    private void look(StringBuilder line, String text) {
+        line.append(text);
+        int end;
+        while ((end = line.indexOf("\n")) >= 0) {
+            Matcher found = READY.matcher(line.substring(0, end));
+            if (found.find()) {
+                readyPorts.add(Integer.parseInt(found.group(1)));
+                ready.complete(readyPorts.getFirst());
+            }
+            line.delete(0, end + 1);
+        }
+        if (line.length() > KEPT) line.setLength(0);
+    }
+
+    private String text(StringBuilder kept) {
+        synchronized (output) {
+            return kept.toString();
+        }
+    }
+
+    private long written() {
+        synchronized (output) {
+            return written;
+        }
+    }
+
+    /// Ends the program and all that it started, also what it left behind: its processes inherit
+    /// the mark in the environment, even where their parent has gone.
+    private void end() {
+        List<ProcessHandle> children = process.descendants().toList();
+        process.destroyForcibly();
+        children.forEach(ProcessHandle::destroyForcibly);
+        List<ProcessHandle> left = marked();
+        for (int round = 0; !left.isEmpty() && round < 100; round++) {
+            left.forEach(ProcessHandle::destroyForcibly);
+            LockSupport.parkNanos(5_000_000);
+            left = marked();
+        }
+    }
+
+    private List<ProcessHandle> marked() {
+        Path proc = Path.of("/proc");
+        if (!Files.isDirectory(proc)) return List.of();
+        String mark = RUN + "=" + run;
+        try (Stream<Path> processes = Files.list(proc)) {
+            return processes
+                    .filter(each -> each.getFileName().toString().matches("\\d+"))
+                    .filter(each -> environment(each).contains(mark))
+                    .flatMap(each -> ProcessHandle
+                            .of(Long.parseLong(each.getFileName().toString())).stream())
+                    .toList();
+        } catch (IOException e) {
+            return List.of();
+        }
+    }
+
+    private static String environment(Path process) {
+        try {
+            return Files.readString(process.resolve("environ"),
+                    StandardCharsets.ISO_8859_1);
+        } catch (IOException notOurs) {
+            return "";
+        }
+    }
+
+    /// What runs of this program, children included.
+    public List<ProcessHandle> processes() {
+        return marked();
+    }
+
+    @Override
+    public void close() {
+        if (stopped) return;
+        stopped = true;
+        end();
+        try {
+            process.waitFor(5, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        RUNNING.remove(this);
+    }
+}

@@ -1,0 +1,151 @@
+package grader;
+
+import grader.Verdict.Result;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.regex.Pattern;
+
+/// A verdict as text for a terminal.
+public final class Report {
+    private static final int BODY_LINES = 16;
+    private static final Pattern OPEN = Pattern.compile("TODO (\\d) is still open\\.");
+
+    private final boolean colour;
+
+    /// @param colour whether ANSI colours may be used
+    public Report(boolean colour) {
+        this.colour = colour;
+    }
+
+    /// The whole verdict of one exercise: each requirement, and what is wrong with those that fail.
+    public String whole(Verdict verdict) {
+        StringBuilder text = new StringBuilder(heading(verdict)).append('\n');
+        if (verdict.trouble() != null) {
+            return text.append(trouble(verdict)).toString();
+        }
+        for (Result each : verdict.results()) {
+            text.append(line(each));
+            if (!each.passed()) text.append(details(verdict, each));
+        }
+        return text.toString();
+    }
+
+    /// `01 Short polling: a flash sale   9 of 11 points`
+    public String heading(Verdict verdict) {
+        return "%s  %s".formatted(bold(verdict.file()), score(verdict));
+    }
+
+    private String score(Verdict verdict) {
+        String text = verdict.earned() + " of " + verdict.points() + " points";
+        return verdict.passed() ? green(text) : text;
+    }
+
+    String trouble(Verdict verdict) {
+        return "\n" + red("Could not be graded.") + " "
+                + visible(verdict.trouble()).strip()
+                + "\n";
+    }
+
+    /// `ok   01.2  where the client ...`
+    public String line(Result result) {
+        String mark = result.passed() ? green("ok  ") : red("FAIL");
+        return "%s %s  %s%s\n".formatted(mark, result.id(), result.sentence(),
+                result.passed() ? "" : " (" + points(result.points()) + ")");
+    }
+
+    private static String points(int points) {
+        return points == 1 ? "1 point" : points + " points";
+    }
+
+    /// What was sent, what was expected, what came back, why, where, and what to do.
+    public String details(Verdict verdict, Result result) {
+        Failure failure = result.failure();
+        if (failure == null) {
+            return indent("likely",
+                    List.of("It was not decided, so it does not count."));
+        }
+        var open = OPEN.matcher(failure.likely);
+        if (open.matches()) {
+            return "     " + where(verdict, Integer.parseInt(open.group(1))) + "\n";
+        }
+        StringBuilder text = new StringBuilder();
+        if (!failure.sent.isEmpty()) text.append(indent("sent", failure.sent));
+        text.append(indent("expected", visible(failure.expected).lines().toList()));
+        text.append(indent("got", got(failure)));
+        text.append(indent("likely", visible(failure.likely).lines().toList()));
+        text.append(indent("where", List.of(where(verdict, result.todo()))));
+        text.append(indent("next", List.of("./jbang hint " + result.id())));
+        return text + "\n";
+    }
+
+    private static String where(Verdict verdict, int todo) {
+        return verdict.todos().stream().filter(each -> each.number() == todo)
+                .findFirst()
+                .map(each -> verdict.file() + ":" + each.line() + "  TODO "
+                        + each.number() + ": "
+                        + each.sentence())
+                .orElse(verdict.file() + "  TODO " + todo);
+    }
+
+    /// The lines of what came back, with a caret below the first difference.
+    private static List<String> got(Failure failure) {
+        List<String> shown = new ArrayList<>();
+        int at = 0;
+        int last = 0;
+        for (String line : failure.got.split("\n", -1)) {
+            int column = failure.caret - at;
+            boolean here = failure.caret >= 0 && column >= 0 && column <= line.length();
+            if (here || shown.size() < BODY_LINES) shown.add(visible(line));
+            if (here) {
+                shown.add(
+                        " ".repeat(visible(line.substring(0, column)).length()) + "^");
+                last = shown.size();
+            }
+            at += line.length() + 1;
+        }
+        while (shown.size() > Math.max(1, last)
+                && shown.getLast().isBlank()) shown.removeLast();
+        return shown;
+    }
+
+    private String indent(String label, List<String> lines) {
+        StringBuilder text = new StringBuilder();
+        for (String line : lines) {
+            String shown = text.isEmpty() ? label : "";
+            text.append("     ").append(dim("%-10s".formatted(shown))).append(line)
+                    .append('\n');
+        }
+        return text.toString();
+    }
+
+    /// Text of a stranger: control characters are shown, not sent to the terminal.
+    static String visible(String text) {
+        StringBuilder shown = new StringBuilder();
+        text.codePoints().forEach(c -> {
+            if (c == '\n' || c >= 32 && c < 127 || c > 159) shown.appendCodePoint(c);
+            else shown.append(
+                    c == '\t' ? "\\t" : c == '\r' ? "\\r" : "\\x%02x".formatted(c));
+        });
+        return shown.toString();
+    }
+
+    String bold(String text) {
+        return paint("1", text);
+    }
+
+    String green(String text) {
+        return paint("32", text);
+    }
+
+    String red(String text) {
+        return paint("31", text);
+    }
+
+    String dim(String text) {
+        return paint("2", text);
+    }
+
+    private String paint(String code, String text) {
+        return colour ? "\033[" + code + "m" + text + "\033[0m" : text;
+    }
+}

@@ -1,0 +1,61 @@
+package grader;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.StringJoiner;
+
+/// What a requirement has sent so far, as its author would repeat it by hand: on the exercise's
+/// usual port, not on the one of this run.
+public final class Talk {
+    private static final int STEPS = 8;
+
+    private final List<String> steps = new ArrayList<>();
+    private final Program program;
+    private final int usualPort;
+
+    public Talk(Program program, int usualPort) {
+        this.program = program;
+        this.usualPort = usualPort;
+    }
+
+    /// Notes a step; a long one in part.
+    public synchronized void step(String text) {
+        String usual =
+                text.replace("localhost:" + program.port(), "localhost:" + usualPort);
+        steps.add(usual.length() <= 600 ? usual
+                : usual.substring(0, 500) + " ... (" + usual.length() + " characters)");
+    }
+
+    /// Notes a request as a line for a shell.
+    public void curl(String method, String path, String body, String... headers) {
+        StringJoiner line = new StringJoiner(" ").add("curl -i");
+        if (method.equals("HEAD")) line.add("--head");
+        else if (!method.equals(body == null ? "GET" : "POST")) line
+                .add("-X " + method);
+        line.add(quote("http://localhost:" + program.port() + path));
+        for (int i = 0; i < headers.length; i += 2) {
+            line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
+        }
+        if (body != null) line.add("-d " + quote(body));
+        step(line.toString());
+    }
+
+    private static String quote(String text) {
+        return text.matches("[\\w:/.=-]+") ? text
+                : "'" + text.replace("'", "'\\''") + "'";
+    }
+
+    /// The last steps, and how many came before.
+    public synchronized List<String> steps() {
+        int from = Math.max(0, steps.size() - STEPS);
+        List<String> shown = new ArrayList<>(steps.subList(from, steps.size()));
+        if (from > 0) shown.addFirst("(" + from + " steps before)");
+        return shown;
+    }
+
+    /// A requirement that does not hold. Where the program has ended or has thrown, or has a TODO
+    /// open, this is the likely cause, whatever the test supposes.
+    public Failure failure(String expected, String got, int caret, String likely) {
+        return new Failure(steps(), expected, got, caret, program.cause(got, likely));
+    }
+}
