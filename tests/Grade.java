@@ -2,9 +2,10 @@
 //DESCRIPTION Grades exercises, gives hints, keeps and restores work
 //JAVA 25+
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED
-//RUNTIME_OPTIONS -XX:SharedArchiveFile=build/grader.jsa
-//RUNTIME_OPTIONS -Xlog:disable -XX:-PrintWarnings -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+//RUNTIME_OPTIONS -XX:SharedArchiveFile=build/grader/grade.jsa -Xlog:disable -XX:-PrintWarnings
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 //DEPS info.picocli:picocli:4.7.7
+//DEPS org.jline:jline-terminal:4.5.0
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
 //DEPS io.rest-assured:rest-assured:6.0.1
@@ -13,23 +14,280 @@
 //DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
+//MAIN Grade
 //SOURCES grader/*.java
 //SOURCES requirements/*.java
 //SOURCES ../shared/*.java
 //SOURCES ../shared/websocket/*.java
 
-import grader.*;
-import java.nio.file.*;
+import grader.Classroom;
+import grader.Doctor;
+import grader.Exercise;
+import grader.Grading;
+import grader.Hints;
+import grader.Progress;
+import grader.Report;
+import grader.Reports;
+import grader.Snapshots;
+import grader.Speed;
+import grader.Trouble;
+import grader.Verdict;
+import grader.Watch;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.function.Consumer;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Ansi;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Mixin;
 
+/// What a learner types: grade, watch, hint, reset, undo, doctor. Exit code 0 where all is well, 1
+/// where something fails, 2 where nothing could be done.
+@Command(name = "./jbang", subcommands = {Grade.Grades.class, Grade.Watches.class,
+    Grade.HintsAt.class, Grade.Resets.class, Grade.Undoes.class, Grade.Doctors.class},
+        synopsisSubcommandLabel = "COMMAND",
+        description = "Grades the exercises of On the Wire.")
 class Grade {
-    static void main(String... args) {
-        Exercise exercise = Exercise.named(args[0]);
-        Path file = args.length > 1 ? Path.of(args[1]).toAbsolutePath()
-                : exercise.file(false);
-        for (int i = 0; i < (args.length > 2 ? 6 : 1); i++) {
-            Verdict verdict = Grading.of(exercise, file, 42, System.out::println);
-            System.out.println(new Report(false).whole(verdict) + verdict.ms() + " ms");
+    static class Help {
+        @Option(names = {"-h", "--help"}, usageHelp = true,
+                description = "Show this help.") boolean asked;
+    }
+
+    private static final String NAMES =
+            "An exercise: 03, 3, websocket, 03_websocket or its file.";
+
+    private static final boolean TERMINAL =
+            System.console() != null && System.console().isTerminal();
+    private static final boolean COLOUR =
+            TERMINAL && Objects.requireNonNullElse(System.getenv("NO_COLOR"), "")
+                    .isEmpty();
+    private static final Report REPORT = new Report(COLOUR);
+
+    static void main(String... arguments) {
+        CommandLine command = new CommandLine(new Grade())
+                .setColorScheme(CommandLine.Help
+                        .defaultColorScheme(COLOUR ? Ansi.ON : Ansi.OFF))
+                .setExecutionExceptionHandler((problem, line, result) -> {
+                    if (!(problem instanceof Trouble)) throw problem;
+                    clearProgress();
+                    System.err.println(problem.getMessage());
+                    return 2;
+                });
+        command.getCommandSpec().exitCodeOnExecutionException(2);
+        System.exit(command.execute(arguments));
+    }
+
+    private static long seed() {
+        return new Random().nextInt(1_000_000);
+    }
+
+    /// Says on the terminal what is being done, in a line that is written over.
+    private static void progress(String doing) {
+        if (TERMINAL) System.err.print("\r\033[K" + doing + " ...");
+    }
+
+    private static void clearProgress() {
+        if (TERMINAL) System.err.print("\r\033[K");
+    }
+
+    @Command(name = "grade", sortOptions = false,
+            description = {
+                "Grades exercises: runs your program, checks each requirement, and says"
+                        + " what was on the wire where one does not hold."},
+            footer = {"", "Examples:",
+                "  ./jbang grade             every exercise, and what to do next",
+                "  ./jbang grade 03          one, with every detail",
+                "  ./jbang grade websocket   the same",
+                "  ./jbang grade --class ../submissions     a folder for each learner, one table",
+                "",
+                "Exit code 0: all requirements hold; 1: some do not; 2: something could not be graded."})
+    static class Grades implements Callable<Integer> {
+        @Mixin Help help;
+        @Parameters(paramLabel = "EXERCISE", arity = "0..*",
+                description = NAMES + " None means all.") List<String> names =
+                        List.of();
+        @Option(names = "--solution",
+                description = "Grade solutions/ in place of exercises/.") boolean solution;
+        @Option(names = "--class", paramLabel = "FOLDER",
+                description = "Grade a folder that has a folder for each learner.") Path classroom;
+        @Option(names = "--json", paramLabel = "FILE",
+                description = "Write the results as JSON, in the shape of Exercism's version 3.") Path json;
+        @Option(names = "--junit", paramLabel = "FILE",
+                description = "Write the results as JUnit XML.") Path junit;
+        @Option(names = "--seed", paramLabel = "N",
+                description = "Repeat the inputs of an earlier run.") Long seed;
+
+        @Override
+        public Integer call() {
+            long chosen = seed != null ? seed : seed();
+            if (classroom != null) return gradeClass(chosen);
+            List<Exercise> exercises = names.isEmpty() ? Exercise.all()
+                    : names.stream().map(Exercise::named).toList();
+            Speed.warm();
+            List<Verdict> verdicts = new ArrayList<>();
+            for (Exercise each : exercises) {
+                Path file = each.file(solution);
+                Verdict verdict = exercises.size() > 1 && each.isUntouched(file)
+                        ? Verdict.untouched(each, file)
+                        : Grading.of(each, file, chosen,
+                                doing -> progress(each.number() + ": " + doing));
+                verdicts.add(verdict);
+                if (!solution) Progress.note(verdict);
+                clearProgress();
+                System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
+                        : REPORT.brief(verdict));
+            }
+            write(verdicts);
+            System.out.println(REPORT.end(verdicts, chosen));
+            Speed.prepare(doing -> progress(doing));
+            clearProgress();
+            return code(verdicts);
         }
-        System.exit(0);
+
+        private int gradeClass(long chosen) {
+            var learners = Classroom.grade(classroom, chosen, doing -> progress(doing));
+            clearProgress();
+            System.out.print(Classroom.table(learners));
+            System.out.println("seed " + chosen);
+            List<Verdict> all = learners.values().stream().flatMap(List::stream)
+                    .filter(Objects::nonNull).toList();
+            write(all);
+            return code(all);
+        }
+
+        private void write(List<Verdict> verdicts) {
+            if (json != null) Reports.write(json, Reports.json(verdicts));
+            if (junit != null) Reports.write(junit, Reports.junit(verdicts));
+        }
+
+        private static int code(List<Verdict> verdicts) {
+            if (verdicts.isEmpty()) return 2;
+            if (verdicts.stream().anyMatch(each -> each.trouble() != null)) return 2;
+            return verdicts.stream().allMatch(Verdict::passed) ? 0 : 1;
+        }
+    }
+
+    @Command(name = "watch", mixinStandardHelpOptions = true,
+            description = {
+                "Grades an exercise each time you save its file, shows what has changed, and"
+                        + " goes on to the next one when it is done.",
+                "On a terminal: h shows a hint, n goes to the next exercise, q quits."})
+    static class Watches implements Callable<Integer> {
+        @Mixin Help help;
+        @Parameters(paramLabel = "EXERCISE", arity = "0..1",
+                description = NAMES
+                        + " None means the first that is not done.") String name;
+        @Option(names = "--seed", paramLabel = "N",
+                description = "Repeat the inputs of an earlier run.") Long seed;
+
+        @Override
+        public Integer call() throws Exception {
+            Exercise first = name == null ? null : Exercise.named(name);
+            Speed.warm();
+            return new Watch(REPORT, seed).run(first);
+        }
+    }
+
+    @Command(name = "hint",
+            description = "Shows the next hint of a requirement: a nudge, an idea, and nearly there.",
+            footer = {"", "Examples:", "  ./jbang hint 03.2   of this requirement",
+                "  ./jbang hint 03     of what is to be done next in exercise 03",
+                "  ./jbang hint        of what is to be done next"})
+    static class HintsAt implements Callable<Integer> {
+        @Mixin Help help;
+        @Parameters(paramLabel = "REQUIREMENT", arity = "0..1",
+                description = "Such as 03.2; or an exercise, which is graded first.") String name;
+
+        @Override
+        public Integer call() {
+            if (name != null && name.matches("\\d+\\.\\d+")) {
+                String[] parts = name.split("\\.");
+                Exercise exercise = Exercise.named(parts[0]);
+                System.out.println(
+                        Hints.next(exercise, exercise.number() + "." + parts[1],
+                                REPORT));
+                return 0;
+            }
+            Exercise exercise =
+                    name != null ? Exercise.named(name) : Progress.current();
+            Speed.warm();
+            Verdict verdict = Grading.of(exercise, exercise.file(false), seed(),
+                    doing -> progress(exercise.number() + ": " + doing));
+            clearProgress();
+            if (verdict.trouble() != null) throw new Trouble(verdict.trouble());
+            System.out.println(verdict.passed()
+                    ? "Exercise " + exercise.number() + " is done."
+                    : Hints.next(exercise, REPORT.nextToDo(verdict).id(), REPORT));
+            return 0;
+        }
+    }
+
+    @Command(name = "reset", mixinStandardHelpOptions = true,
+            description = "Puts the untouched exercise in place of your file, which is kept in a"
+                    + " snapshot: ./jbang undo brings it back.")
+    static class Resets implements Callable<Integer> {
+        @Mixin Help help;
+        @Parameters(paramLabel = "EXERCISE", description = NAMES) String name;
+
+        @Override
+        public Integer call() {
+            Exercise exercise = Exercise.named(name);
+            Path kept = Snapshots.reset(exercise);
+            System.out.println(
+                    "exercises/" + exercise.name() + ".java is untouched again.");
+            if (kept != null) {
+                System.out.println("Your work is kept. It comes back with ./jbang undo "
+                        + exercise.number());
+            }
+            return 0;
+        }
+    }
+
+    @Command(name = "undo", mixinStandardHelpOptions = true,
+            description = "Brings back what a reset has replaced; what is there now is kept too.")
+    static class Undoes implements Callable<Integer> {
+        @Mixin Help help;
+        @Parameters(index = "0", paramLabel = "EXERCISE",
+                description = NAMES) String name;
+        @Parameters(index = "1", arity = "0..1", paramLabel = "SNAPSHOT",
+                description = "One of those that --list names; the newest where it is left out.") String snapshot;
+        @Option(names = "--list",
+                description = "Only list the snapshots, the newest first.") boolean list;
+
+        @Override
+        public Integer call() throws Exception {
+            Exercise exercise = Exercise.named(name);
+            if (list) {
+                for (Path each : Snapshots.of(exercise)) {
+                    System.out.println(
+                            each.getFileName().toString().replace(".java", "") + "  "
+                                    + Files.size(each) + " bytes");
+                }
+                return 0;
+            }
+            Path back = Snapshots.undo(exercise, snapshot);
+            System.out.println("exercises/" + exercise.name() + ".java is as it was at "
+                    + back.getFileName().toString().replace(".java", "")
+                    + ". What it was before is kept.");
+            return 0;
+        }
+    }
+
+    @Command(name = "doctor", mixinStandardHelpOptions = true,
+            description = "Looks at the JDK, JBang, the ports and the libraries, and names a remedy for"
+                    + " what is missing.")
+    static class Doctors implements Callable<Integer> {
+        @Mixin Help help;
+        @Override
+        public Integer call() {
+            return new Doctor(REPORT).run();
+        }
     }
 }

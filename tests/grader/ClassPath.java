@@ -3,10 +3,9 @@ package grader;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.jar.JarEntry;
@@ -53,30 +52,43 @@ final class ClassPath {
                 : List.of();
     }
 
-    /// Makes the archive where there is none yet; it takes about 2 s. Without it all works, too.
-    static void prepare() {
-        Path archive = archive();
-        if (Files.exists(archive)) return;
-        Path made = archive
-                .resolveSibling(archive.getFileName() + "." + ProcessHandle.current()
-                        .pid());
+    static boolean isPrepared() {
+        return Files.exists(archive());
+    }
+
+    /// Makes the archive where there is none yet; it takes about 2 s.
+    static void prepare() throws IOException {
+        if (isPrepared()) return;
+        Path part = Path.of(archive() + "." + ProcessHandle.current().pid());
+        archive(part, WARM_SECONDS, base(), "grader.Warm");
+        if (Files.exists(part)) Progress.move(part, archive());
+    }
+
+    /// Runs a program, and archives the classes that it has loaded.
+    static void archive(Path archive, int seconds, String classPath, String... program)
+            throws IOException {
+        List<String> command = new ArrayList<>(List.of(java(),
+                "-XX:ArchiveClassesAtExit="
+                        + archive,
+                "-Xlog:disable", "-XX:-PrintWarnings", "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow",
+                "--enable-native-access=ALL-UNNAMED", "-cp", classPath));
+        command.addAll(List.of(program));
+        ProcessBuilder builder = new ProcessBuilder(command)
+                .directory(Exercise.root().toFile())
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD);
+        builder.environment().put(Speed.PREPARING, "true");
+        Process process = builder.start();
+        Thread end = new Thread(process::destroyForcibly);
+        Runtime.getRuntime().addShutdownHook(end);
         try {
-            Process warm =
-                    new ProcessBuilder(java(), "-XX:ArchiveClassesAtExit=" + made,
-                            "-Xlog:disable", "-XX:-PrintWarnings", "-XX:+UseSerialGC",
-                            "-XX:TieredStopAtLevel=1",
-                            "--sun-misc-unsafe-memory-access=allow", "-cp",
-                            base(), "grader.Warm")
-                            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                            .redirectError(ProcessBuilder.Redirect.DISCARD).start();
-            if (warm.waitFor(WARM_SECONDS, TimeUnit.SECONDS) && Files.exists(made)) {
-                move(made, archive);
-            }
-            warm.destroyForcibly();
-        } catch (IOException e) {
-            // Then it is slower.
+            process.waitFor(seconds, TimeUnit.SECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        } finally {
+            process.destroyForcibly();
+            Runtime.getRuntime().removeShutdownHook(end);
         }
     }
 
@@ -84,57 +96,52 @@ final class ClassPath {
         return Path.of(System.getProperty("java.home"), "bin", "java").toString();
     }
 
-    /// One for each JDK and state of shared/.
+    /// One for each JDK, class path and state of shared/.
     private static Path archive() {
         Path jar = Path.of(base().split(File.pathSeparator)[0]);
-        return jar.resolveSibling(jar.getFileName().toString().replace(".jar",
-                "-" + Runtime.version().toString().replaceAll("[^\\w.]", "_")
-                        + ".jsa"));
+        String of = Runtime.version() + base();
+        return Path.of(jar.toString().replace(".jar",
+                "-" + Integer.toHexString(of.hashCode()) + ".jsa"));
     }
 
-    /// A jar with the classes of shared/, made once for each build of the grader.
+    /// A jar with the classes of shared/, made once for each state of them.
     private static Path shared(Path own) {
-        try {
-            var entries = new JarFile(own.toFile());
-            long state =
-                    Files.getLastModifiedTime(own).toMillis() ^ Files.size(own) << 40;
+        try (JarFile entries = new JarFile(own.toFile())) {
+            List<JarEntry> wanted = entries.stream().filter(each -> !each.isDirectory())
+                    .filter(each -> SHARED.stream()
+                            .anyMatch(each.getName()::startsWith))
+                    .toList();
+            long state = 0;
+            for (JarEntry each : wanted) {
+                state = state * 31 + each.getCrc() * 31 + each.getName().hashCode();
+            }
             Path folder = Exercise.root().resolve("build/grader");
             Path jar = folder.resolve("shared-" + Long.toHexString(state) + ".jar");
             if (Files.exists(jar)) return jar;
             Files.createDirectories(folder);
             forget(folder);
             Path made = Files.createTempFile(folder, "shared", ".tmp");
-            try (entries; var out = new JarOutputStream(Files.newOutputStream(made))) {
-                for (JarEntry each : entries.stream().toList()) {
-                    boolean wanted =
-                            SHARED.stream().anyMatch(each.getName()::startsWith);
-                    if (!wanted || each.isDirectory()) continue;
+            try (var out = new JarOutputStream(Files.newOutputStream(made))) {
+                for (JarEntry each : wanted) {
                     out.putNextEntry(new JarEntry(each.getName()));
                     try (InputStream in = entries.getInputStream(each)) {
                         in.transferTo(out);
                     }
                 }
             }
-            move(made, jar);
+            Progress.move(made, jar);
             return jar;
         } catch (IOException e) {
             throw new Trouble("Cannot write to the folder build: " + e + ".");
         }
     }
 
-    /// Removes what former builds have left.
+    /// Removes what builds of former days have left.
     private static void forget(Path folder) {
+        long yesterday = System.currentTimeMillis() - 86_400_000;
         for (File old : folder.toFile()
                 .listFiles((in, name) -> name.startsWith("shared"))) {
-            old.delete(); // on Windows it stays while another grader uses it
-        }
-    }
-
-    private static void move(Path from, Path to) throws IOException {
-        try {
-            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
-        } catch (AtomicMoveNotSupportedException e) {
-            Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
+            if (old.lastModified() < yesterday) old.delete();
         }
     }
 }

@@ -6,8 +6,10 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /// One exercise of the repo. Its name, such as `01_short_polling`, is the thread from the lesson to
@@ -21,7 +23,9 @@ public record Exercise(String name) {
             Pattern.compile("(?m)^ *// TODO (\\d): (.*(?:\\R *//   .*)*)");
 
     /// A TODO as it stands in a file, the line counted from 1.
-    public record Todo(int number, int line, String sentence) {}
+    ///
+    /// @param open whether nobody has written its code yet
+    public record Todo(int number, int line, String sentence, boolean open) {}
 
     /// The repo: the folder with the catalog, here or above.
     public static Path root() {
@@ -97,6 +101,15 @@ public record Exercise(String name) {
         return open(read(file(true)));
     }
 
+    /// Has nobody worked on this file yet?
+    public boolean isUntouched(Path file) {
+        try {
+            return Files.exists(file) && read(file).equals(untouched());
+        } catch (Trouble notText) {
+            return false;
+        }
+    }
+
     /// A source with its holes open, and with the exercise's port: what the exercise and its
     /// solution have in common.
     public String open(String source) {
@@ -107,13 +120,17 @@ public record Exercise(String name) {
 
     /// The TODOs of a source.
     public static List<Todo> todos(String source) {
-        return TODO.matcher(source).results()
-                .map(found -> new Todo(Integer.parseInt(found.group(1)),
-                        (int) source.substring(0, found.start()).lines().count() + 1,
-                        Arrays.stream(found.group(2).split("\\R *//"))
-                                .map(String::strip)
-                                .reduce((a, b) -> a + " " + b).orElse("")))
+        return TODO.matcher(source).results().map(found -> todo(source, found))
                 .toList();
+    }
+
+    private static Todo todo(String source, MatchResult found) {
+        int line = 1 + (int) source.substring(0, found.start()).lines().count();
+        String sentence =
+                Arrays.stream(found.group(2).split("\\R *//")).map(String::strip)
+                        .collect(Collectors.joining(" "));
+        return new Todo(Integer.parseInt(found.group(1)), line, sentence,
+                source.contains("Problem.todo(" + found.group(1) + ")"));
     }
 
     /// The hints of a requirement, from a nudge to nearly there.

@@ -35,6 +35,85 @@ public final class Report {
         return "%s  %s".formatted(bold(verdict.file()), score(verdict));
     }
 
+    /// A line for the list of all exercises, and the requirements that do not hold.
+    public String brief(Verdict verdict) {
+        String state = verdict.trouble() != null
+                ? red(visible(verdict.trouble().lines().findFirst().orElse("")))
+                : verdict.passed() ? green("done")
+                : verdict.results().stream().allMatch(Report::isOpen) ? "not begun"
+                : "fails " + String.join(" ", verdict.results().stream()
+                        .filter(each -> !each.passed()).map(Result::id).toList());
+        return "%-42s %3d of %2d  %s%n".formatted(verdict.file(), verdict.earned(),
+                verdict.points(), state);
+    }
+
+    private static boolean isOpen(Result result) {
+        return result.failure() != null
+                && OPEN.matcher(result.failure().likely).matches();
+    }
+
+    /// The failing requirement to look at first: what does not work before what is not written yet,
+    /// and this in the order of the TODOs.
+    public Result nextToDo(Verdict verdict) {
+        List<Result> failing =
+                verdict.results().stream().filter(each -> !each.passed()).toList();
+        int todo = firstOpen(verdict);
+        return failing.stream().filter(each -> !isOpen(each)).findFirst()
+                .or(() -> failing.stream().filter(each -> each.todo() == todo)
+                        .findFirst())
+                .orElse(failing.getFirst());
+    }
+
+    /// The first TODO that is open, with its line; or nothing where none is.
+    public static String todo(Verdict verdict) {
+        int number = firstOpen(verdict);
+        return number == 0 ? "" : where(verdict, number);
+    }
+
+    private static int firstOpen(Verdict verdict) {
+        return verdict.todos().stream().filter(Exercise.Todo::open)
+                .map(Exercise.Todo::number).findFirst().orElse(0);
+    }
+
+    /// The score where there are several, and the one next thing to do.
+    public String end(List<Verdict> verdicts, long seed) {
+        StringBuilder text = new StringBuilder();
+        if (verdicts.size() > 1) {
+            text.append("\n").append(verdicts.stream().mapToInt(Verdict::earned).sum())
+                    .append(" of ")
+                    .append(verdicts.stream().mapToInt(Verdict::points).sum())
+                    .append(" points\n");
+        }
+        text.append("\n").append(bold("Next: ")).append(next(verdicts));
+        boolean ran =
+                verdicts.stream().anyMatch(each -> each.ms() > 0 && !each.passed());
+        return ran ? text + dim("\nSame inputs again: --seed " + seed)
+                : text.toString();
+    }
+
+    private String next(List<Verdict> verdicts) {
+        Verdict verdict = verdicts.stream().filter(each -> !each.passed()).findFirst()
+                .orElse(null);
+        if (verdict == null) {
+            List<Exercise> all = Exercise.all();
+            int next = all.indexOf(verdicts.getLast().exercise()) + 1;
+            if (next == all.size()) return "nothing, all is done. Well done.";
+            return "lesson " + all.get(next).number() + ", ./jbang lessons/"
+                    + all.get(next).name() + ".java, then its exercise";
+        }
+        String number = verdict.exercise().number();
+        if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
+        Result result = nextToDo(verdict);
+        if (isOpen(result)) {
+            return todo(verdict) + "\n      ./jbang watch " + number
+                    + " grades each time you save";
+        }
+        return verdicts.size() > 1
+                ? "./jbang grade " + number + " tells what is wrong with it"
+                : "./jbang hint " + result.id() + ", or mend it and ./jbang grade "
+                        + number;
+    }
+
     private String score(Verdict verdict) {
         String text = verdict.earned() + " of " + verdict.points() + " points";
         return verdict.passed() ? green(text) : text;
@@ -66,7 +145,7 @@ public final class Report {
         }
         var open = OPEN.matcher(failure.likely);
         if (open.matches()) {
-            return "     " + where(verdict, Integer.parseInt(open.group(1))) + "\n";
+            return "     " + failure.likely + "\n";
         }
         StringBuilder text = new StringBuilder();
         if (!failure.sent.isEmpty()) text.append(indent("sent", failure.sent));

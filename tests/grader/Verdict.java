@@ -1,5 +1,6 @@
 package grader;
 
+import java.nio.file.Path;
 import java.util.List;
 
 /// What the grader found out about one submission.
@@ -16,6 +17,18 @@ public record Verdict(Exercise exercise, String file, long seed, String trouble,
     public record Result(String id, String sentence, int points, int todo,
             boolean passed,
             Failure failure) {
+    }
+
+    /// The verdict of a file that nobody has worked on: every TODO is open. Known without a run.
+    public static Verdict untouched(Exercise exercise, Path file) {
+        List<Result> results = Grading.undecided(exercise).stream()
+                .map(each -> new Result(each.id, each.sentence, each.points, each.todo,
+                        false,
+                        new Failure(List.of(), "code", "none", -1,
+                                "TODO " + each.todo + " is still open.")))
+                .toList();
+        return new Verdict(exercise, Build.shown(file), 0, null, results,
+                Exercise.todos(Exercise.read(file)), 0);
     }
 
     public boolean passed() {

@@ -1,0 +1,106 @@
+package grader;
+
+import java.io.IOException;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Instant;
+import java.util.List;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/// What a learner has reached, in `.progress/progress.json`. It only says where to go on; what
+/// counts is a fresh grade. A file that cannot be read counts as empty.
+public final class Progress {
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    private Progress() {}
+
+    static Path folder() {
+        return Exercise.root().resolve(".progress");
+    }
+
+    private static Path file() {
+        return folder().resolve("progress.json");
+    }
+
+    private static ObjectNode read() {
+        try {
+            if (Files.exists(file()) && JSON.readTree(Files
+                    .readAllBytes(file())) instanceof ObjectNode found) return found;
+        } catch (IOException | JacksonException halfWritten) {
+            // It only loses which hints were shown.
+        }
+        return JSON.createObjectNode();
+    }
+
+    /// Was the exercise done when it was graded last?
+    public static boolean isDone(Exercise exercise) {
+        return read().path(exercise.name()).path("done").asBoolean(false);
+    }
+
+    /// The first exercise that was not done when it was graded last; the first of all where
+    /// every one was.
+    public static Exercise current() {
+        List<Exercise> all = Exercise.all();
+        return all.stream().filter(each -> !isDone(each)).findFirst()
+                .orElse(all.getFirst());
+    }
+
+    public static void note(Verdict verdict) {
+        ObjectNode all = read();
+        all.withObject("/" + verdict.exercise().name()).put("done", verdict.passed())
+                .put("earned", verdict.earned()).put("points", verdict.points())
+                .put("at", Instant.now().toString());
+        write(all);
+    }
+
+    /// How many hints of a requirement were shown.
+    public static int hints(String id) {
+        return read().path("hints").path(id).asInt(0);
+    }
+
+    public static void noteHints(String id, int shown) {
+        ObjectNode all = read();
+        all.withObject("/hints").put(id, shown);
+        write(all);
+    }
+
+    private static void write(ObjectNode all) {
+        try {
+            replace(file(),
+                    JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(all));
+        } catch (IOException e) {
+            throw new Trouble("Cannot write " + Build.shown(file()) + ": " + e + ".");
+        }
+    }
+
+    /// Writes a file so that others see the old one or the new one, and never a part.
+    static void replace(Path file, byte[] bytes) throws IOException {
+        Files.createDirectories(file.getParent());
+        Path made = file
+                .resolveSibling("." + file.getFileName() + "." + ProcessHandle.current()
+                        .pid());
+        try {
+            if (Files.exists(file)) {
+                Files.copy(file, made, StandardCopyOption.REPLACE_EXISTING,
+                        StandardCopyOption.COPY_ATTRIBUTES); // for its permissions
+            }
+            Files.write(made, bytes);
+            move(made, file);
+        } finally {
+            Files.deleteIfExists(made);
+        }
+    }
+
+    static void move(Path from, Path to) throws IOException {
+        try {
+            Files.move(from, to, StandardCopyOption.ATOMIC_MOVE,
+                    StandardCopyOption.REPLACE_EXISTING);
+        } catch (AtomicMoveNotSupportedException e) {
+            Files.move(from, to, StandardCopyOption.REPLACE_EXISTING);
+        }
+    }
+}

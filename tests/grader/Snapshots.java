@@ -1,0 +1,116 @@
+package grader;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Stream;
+
+/// Learners' work, kept in `.progress/snapshots/NN_name/` before anything takes its place. A
+/// snapshot is never changed or deleted.
+public final class Snapshots {
+    private static final DateTimeFormatter NAME =
+            DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH.mm.ss.SSS");
+
+    private Snapshots() {}
+
+    private static Path folder(Exercise exercise) {
+        return Progress.folder().resolve("snapshots").resolve(exercise.name());
+    }
+
+    /// All snapshots of an exercise, the newest first.
+    public static List<Path> of(Exercise exercise) {
+        if (!Files.isDirectory(folder(exercise))) return List.of();
+        try (Stream<Path> files = Files.list(folder(exercise))) {
+            return files.filter(each -> each.toString().endsWith(".java"))
+                    .sorted(Comparator.reverseOrder()).toList();
+        } catch (IOException e) {
+            throw new Trouble("Cannot read the snapshots: " + e + ".");
+        }
+    }
+
+    /// Keeps these bytes as the newest snapshot.
+    ///
+    /// @return its file
+    public static Path keep(Exercise exercise, byte[] bytes) {
+        try {
+            Files.createDirectories(folder(exercise));
+            for (LocalDateTime now = LocalDateTime.now();;
+                    now = now.plusNanos(1_000_000)) {
+                Path file = folder(exercise).resolve(now.format(NAME) + ".java");
+                try {
+                    Files.createFile(file);
+                } catch (FileAlreadyExistsException e) {
+                    continue;
+                }
+                Files.write(file, bytes);
+                return file;
+            }
+        } catch (IOException e) {
+            throw new Trouble(
+                    "Cannot keep a snapshot, so nothing was changed: " + e + ".");
+        }
+    }
+
+    /// Puts the untouched exercise in place of the learner's file, which is kept.
+    ///
+    /// @return the snapshot, or null where there was nothing to keep
+    public static Path reset(Exercise exercise) {
+        byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
+        byte[] now = bytes(exercise.file(false));
+        Path kept = now == null || Arrays.equals(now, untouched) ? null
+                : keep(exercise, now);
+        put(exercise, untouched);
+        return kept;
+    }
+
+    /// Puts a snapshot in place of the learner's file, which is kept too.
+    ///
+    /// @param wanted its name, or null for the newest that differs from the file
+    /// @return the one that was put back
+    public static Path undo(Exercise exercise, String wanted) {
+        byte[] now = bytes(exercise.file(false));
+        for (Path each : of(exercise)) {
+            byte[] then = bytes(each);
+            boolean meant = wanted == null ? !Arrays.equals(now, then)
+                    : each.getFileName().toString().replace(".java", "")
+                            .equals(wanted.replace(".java", ""));
+            if (!meant) continue;
+            byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
+            if (now != null && !Arrays.equals(now, untouched)) keep(exercise, now);
+            put(exercise, then);
+            return each;
+        }
+        throw new Trouble(wanted
+                == null ? "There is no snapshot of exercise " + exercise.number()
+                        + " that differs from your file."
+                        : "There is no snapshot " + wanted
+                                + ". `./jbang undo " + exercise.number()
+                                + " --list` names them.");
+    }
+
+    private static void put(Exercise exercise, byte[] bytes) {
+        try {
+            Progress.replace(exercise.file(false), bytes);
+        } catch (IOException e) {
+            throw new Trouble(
+                    "Cannot write " + Build.shown(exercise.file(false)) + ": " + e
+                            + ". Your file is as it was.");
+        }
+    }
+
+    /// The bytes of a file, or null where there is none.
+    static byte[] bytes(Path file) {
+        try {
+            return Files.exists(file) ? Files.readAllBytes(file) : null;
+        } catch (IOException e) {
+            throw new Trouble("Cannot read " + Build.shown(file) + ": " + e + ".");
+        }
+    }
+}
