@@ -10,6 +10,7 @@
 //DEPS io.rest-assured:rest-assured:6.0.1
 //DEPS io.github.java-diff-utils:java-diff-utils:4.16
 //DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
+//DEPS tools.jackson.core:jackson-core:3.1.7
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final

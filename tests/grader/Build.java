@@ -45,6 +45,8 @@ public record Build(String classPath, String main) {
     private static final JavaCompiler JAVAC = ToolProvider.getSystemJavaCompiler();
     private static final StandardJavaFileManager FILES_OF_JDK =
             JAVAC.getStandardFileManager(null, null, StandardCharsets.UTF_8);
+    private static final String NO_MAIN =
+            "No class has a method main, so nothing can be run.";
     private static final int JBANG_SECONDS = 120;
     private static final int SHOWN = 3;
 
@@ -53,14 +55,13 @@ public record Build(String classPath, String main) {
     /// @throws Trouble where it does not compile; it says so as the compiler does
     public static Build of(Exercise exercise, Path file, Path folder) {
         String source = source(file);
-        Path copy = folder.resolve(exercise.name() + ".java");
         try {
-            if (!directives(source)
-                    .equals(directives(Exercise.read(exercise.file(true))))) {
-                Files.writeString(copy, source.replaceAll(
-                        "(?m)(^//\\w+ (?:\\S+=)?)\\.\\./",
-                        "$1" + Exercise.root().toString().replace('\\', '/') + "/"));
-                return withJBang(copy);
+            if (!directives(Exercise.read(exercise.file(true)))
+                    .containsAll(directives(source))) {
+                // In a folder beside shared/, so that relative paths in the file hold.
+                Path copy = Progress.folder().resolve(exercise.name() + ".java");
+                Progress.replace(copy, source.getBytes(StandardCharsets.UTF_8));
+                return withJBang(copy, folder);
             }
             Map<String, byte[]> classes = compile(exercise.name(), source, file);
             Path jar = folder.resolve("submission.jar");
@@ -181,23 +182,25 @@ public record Build(String classPath, String main) {
         }
     }
 
-    private static Build withJBang(Path file) throws IOException {
-        run(file, "--quiet", "build", file.toString());
+    private static Build withJBang(Path file, Path folder) throws IOException {
+        Path errors = folder.resolve("jbang-errors.txt");
+        run(errors, "--quiet", "build", file.toString());
         String classPath =
-                run(file, "--quiet", "info", "classpath", file.toString()).strip();
+                run(errors, "--quiet", "info", "classpath", file.toString()).strip();
         Path jar = Path.of(classPath.split(File.pathSeparator)[0]);
         try (var opened = new java.util.jar.JarFile(jar.toFile())) {
-            return new Build(classPath, opened.getManifest().getMainAttributes()
-                    .getValue("Main-Class"));
+            String main =
+                    opened.getManifest().getMainAttributes().getValue("Main-Class");
+            if (main == null) throw new Trouble(NO_MAIN);
+            return new Build(classPath, main);
         }
     }
 
-    private static String run(Path file, String... arguments) throws IOException {
+    private static String run(Path errors, String... arguments) throws IOException {
         boolean windows = File.separatorChar == '\\';
         List<String> command = new ArrayList<>(List.of(Exercise.root()
                 .resolve(windows ? "jbang.cmd" : "jbang").toString()));
         command.addAll(List.of(arguments));
-        Path errors = file.resolveSibling("jbang-errors.txt");
         Process jbang =
                 new ProcessBuilder(command).redirectError(errors.toFile()).start();
         String output = new String(jbang.getInputStream().readAllBytes(),
@@ -214,8 +217,6 @@ public record Build(String classPath, String main) {
         throw new Trouble(
                 "JBang cannot build it:\n\n" + Files.readString(errors).lines()
                         .filter(line -> !line.isBlank()).limit(20)
-                        .map(line -> line.replace(file.toString(),
-                                file.getFileName().toString()))
                         .collect(Collectors.joining("\n")));
     }
 

@@ -56,7 +56,9 @@ public final class Grading implements TestExecutionListener {
         long began = System.nanoTime();
         List<Verdict.Result> results = undecided(exercise);
         String trouble = null;
+        String note = null;
         Path folder = temporary();
+        var before = Snapshots.all();
         try {
             progress.accept("compiling");
             Build build = Build.of(exercise, file, folder);
@@ -68,9 +70,11 @@ public final class Grading implements TestExecutionListener {
             trouble = e.getMessage();
         } finally {
             delete(folder);
+            note = Snapshots.keepChanged(before);
         }
         List<Exercise.Todo> todos = Files.isReadable(file) ? todos(file) : List.of();
-        return new Verdict(exercise, Build.shown(file), seed, trouble, results, todos,
+        return new Verdict(exercise, Build.shown(file), seed, trouble, note, results,
+                todos,
                 (System.nanoTime() - began) / 1_000_000);
     }
 

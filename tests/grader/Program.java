@@ -13,12 +13,15 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -30,7 +33,7 @@ public final class Program implements AutoCloseable {
     private static final String RUN = "ON_THE_WIRE_RUN";
     private static final Pattern READY =
             Pattern.compile("http://localhost:(\\d{1,5})/");
-    private static final int READY_SECONDS = 20;
+    private static final int READY_SECONDS = 15;
     private static final int HEAP_MB = 256;
     private static final int MAX_OUTPUT = 8 * 1024 * 1024;
     private static final int KEPT = 64 * 1024;
@@ -41,12 +44,16 @@ public final class Program implements AutoCloseable {
                 .addShutdownHook(new Thread(() -> RUNNING.forEach(Program::close)));
     }
 
-    private final String run = HexFormat.of().formatHex(randomBytes());
+    private final String run =
+            ProcessHandle.current().pid() + "-"
+                    + HexFormat.of().formatHex(randomBytes());
     private final Process process;
     private final CompletableFuture<Integer> ready = new CompletableFuture<>();
     private final List<Integer> readyPorts = new ArrayList<>();
     private final StringBuilder output = new StringBuilder();
     private final StringBuilder errors = new StringBuilder();
+    private final BlockingQueue<String> thrown = new LinkedBlockingQueue<>();
+    private String lastThrown;
     private long written;
     private volatile boolean stopped;
     /// Why nobody should rely on it any more, though it may still run; or null.
@@ -81,9 +88,11 @@ public final class Program implements AutoCloseable {
         RUNNING.add(this);
         process.getOutputStream().close();
         Thread.ofPlatform().daemon()
-                .start(() -> read(process.getInputStream(), output, true));
+                .start(() -> read(process.getInputStream(), output,
+                        this::lookForReady));
         Thread.ofPlatform().daemon()
-                .start(() -> read(process.getErrorStream(), errors, false));
+                .start(() -> read(process.getErrorStream(), errors,
+                        this::lookForException));
         process.onExit().thenAccept(ended -> ready.complete(-1));
     }
 
@@ -171,14 +180,23 @@ public final class Program implements AutoCloseable {
     String cause(String got, String supposed) {
         Matcher todo = Pattern.compile("TODO (\\d) is not done yet").matcher(got);
         if (todo.find()) return "TODO " + todo.group(1) + " is still open.";
+        if (got.startsWith("nothing: the connection ended")) awaitEnd(1);
         if (!process.isAlive()) return ending("during this requirement");
-        String said = text(errors);
-        Matcher thrown = Pattern.compile("(?m)^500 .*$").matcher(said);
-        String last = null;
-        while (thrown.find()) last = thrown.group();
-        boolean threw = last != null
-                && (got.startsWith("HTTP/1.1 500") || got.startsWith("nothing"));
-        return threw ? "Your code threw an exception: " + last.substring(4) : supposed;
+        boolean failed = got.startsWith("HTTP/1.1 500");
+        String exception = failed || got.startsWith("nothing") ? thrown(failed) : null;
+        return exception == null ? supposed
+                : "Your code threw an exception: " + exception;
+    }
+
+    /// What the program says of its latest exception, or null: `GET /path: exception`.
+    private String thrown(boolean expected) {
+        try {
+            String next = thrown.poll(expected ? 1_000 : 0, TimeUnit.MILLISECONDS);
+            for (; next != null; next = thrown.poll()) lastThrown = next;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return lastThrown;
     }
 
     /// How it ended, and its last words.
@@ -188,11 +206,7 @@ public final class Program implements AutoCloseable {
                     + MAX_OUTPUT / 1024 / 1024
                     + " MiB of output. Is there a loop that prints?";
         }
-        try {
-            if (!process.waitFor(2, TimeUnit.SECONDS)) return "It ended " + when + ".";
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        if (!awaitEnd(2)) return "It ended " + when + ".";
         int code = process.exitValue();
         if (text(output).contains("Terminating due to java.lang.OutOfMemoryError")) {
             return "It ran out of memory " + when + ": it may use " + HEAP_MB
@@ -203,6 +217,15 @@ public final class Program implements AutoCloseable {
                         ? " Does something call System.exit, or main return without Serve.run?"
                         : "")
                 + lastWords();
+    }
+
+    private boolean awaitEnd(int seconds) {
+        try {
+            return process.waitFor(seconds, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
     }
 
     private String lastWords() {
@@ -216,7 +239,7 @@ public final class Program implements AutoCloseable {
                 lines.subList(Math.max(0, lines.size() - 8), lines.size()));
     }
 
-    private void read(InputStream in, StringBuilder kept, boolean looksForReady) {
+    private void read(InputStream in, StringBuilder kept, Consumer<String> look) {
         byte[] buffer = new byte[8192];
         StringBuilder line = new StringBuilder();
         try (in) {
@@ -228,7 +251,7 @@ public final class Program implements AutoCloseable {
                     tooMuch = written > MAX_OUTPUT;
                     kept.append(text);
                     if (kept.length() > KEPT) kept.delete(0, kept.length() - KEPT);
-                    if (looksForReady) look(line, text);
+                    lines(line, text, look);
                 }
                 if (tooMuch) {
                     end();
@@ -240,19 +263,26 @@ public final class Program implements AutoCloseable {
         }
     }
 
-    /// Finds ready lines, whole ones only.
-    private void look(StringBuilder line, String text) {
+    /// Shows whole lines.
+    private static void lines(StringBuilder line, String text, Consumer<String> look) {
         line.append(text);
         int end;
         while ((end = line.indexOf("\n")) >= 0) {
-            Matcher found = READY.matcher(line.substring(0, end));
-            if (found.find()) {
-                readyPorts.add(Integer.parseInt(found.group(1)));
-                ready.complete(readyPorts.getFirst());
-            }
+            look.accept(line.substring(0, end));
             line.delete(0, end + 1);
         }
         if (line.length() > KEPT) line.setLength(0);
+    }
+
+    private void lookForReady(String line) {
+        Matcher found = READY.matcher(line);
+        if (!found.find()) return;
+        readyPorts.add(Integer.parseInt(found.group(1)));
+        ready.complete(readyPorts.getFirst());
+    }
+
+    private void lookForException(String line) {
+        if (line.startsWith("500 ")) thrown.add(line.substring(4).strip());
     }
 
     private String text(StringBuilder kept) {
@@ -316,11 +346,7 @@ public final class Program implements AutoCloseable {
         if (stopped) return;
         stopped = true;
         end();
-        try {
-            process.waitFor(5, TimeUnit.SECONDS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        awaitEnd(5);
         RUNNING.remove(this);
     }
 }

@@ -21,13 +21,13 @@ public final class Report {
     public String whole(Verdict verdict) {
         StringBuilder text = new StringBuilder(heading(verdict)).append('\n');
         if (verdict.trouble() != null) {
-            return text.append(trouble(verdict)).toString();
+            return text.append(trouble(verdict)).append(note(verdict)).toString();
         }
         for (Result each : verdict.results()) {
             text.append(line(each));
             if (!each.passed()) text.append(details(verdict, each));
         }
-        return text.toString();
+        return text.append(note(verdict)).toString();
     }
 
     /// `01 Short polling: a flash sale   9 of 11 points`
@@ -117,6 +117,10 @@ public final class Report {
     private String score(Verdict verdict) {
         String text = verdict.earned() + " of " + verdict.points() + " points";
         return verdict.passed() ? green(text) : text;
+    }
+
+    String note(Verdict verdict) {
+        return verdict.note() == null ? "" : "\n" + verdict.note() + "\n";
     }
 
     String trouble(Verdict verdict) {

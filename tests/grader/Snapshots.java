@@ -7,9 +7,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 
 /// Learners' work, kept in `.progress/snapshots/NN_name/` before anything takes its place. A
@@ -56,6 +59,37 @@ public final class Snapshots {
             throw new Trouble(
                     "Cannot keep a snapshot, so nothing was changed: " + e + ".");
         }
+    }
+
+    /// The bytes of each exercise's file now, for [#keepChanged].
+    static Map<Exercise, byte[]> all() {
+        Map<Exercise, byte[]> all = new LinkedHashMap<>();
+        for (Exercise each : Exercise.all()) {
+            byte[] bytes = bytes(each.file(false));
+            if (bytes != null) all.put(each, bytes);
+        }
+        return all;
+    }
+
+    /// Keeps what was in files that are not the same any more: they may have been saved meanwhile, or
+    /// a submission has changed or deleted them.
+    ///
+    /// @return a sentence about it, or null
+    static String keepChanged(Map<Exercise, byte[]> before) {
+        List<String> changed = new ArrayList<>();
+        before.forEach((exercise, bytes) -> {
+            if (Arrays.equals(bytes, bytes(exercise.file(false)))) return;
+            if (of(exercise).stream()
+                    .noneMatch(each -> Arrays.equals(bytes, bytes(each)))) {
+                keep(exercise, bytes);
+            }
+            changed.add(exercise.number());
+        });
+        return changed.isEmpty() ? null
+                : "While this was graded, the file of exercise "
+                        + String.join(", ", changed)
+                        + " changed. If you did not save it, your program did: `./jbang undo "
+                        + changed.getFirst() + "` brings back what it was.";
     }
 
     /// Puts the untouched exercise in place of the learner's file, which is kept.

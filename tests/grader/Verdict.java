@@ -7,11 +7,12 @@ import java.util.List;
 ///
 /// @param file the submission
 /// @param trouble why nothing could be decided, or null: it does not compile, is never ready, ...
+/// @param note something else to know, or null: a file changed while it was graded
 /// @param results one for each requirement, in order
 /// @param todos those of the submission's text
 /// @param ms how long it took
 public record Verdict(Exercise exercise, String file, long seed, String trouble,
-        List<Result> results, List<Exercise.Todo> todos, long ms) {
+        String note, List<Result> results, List<Exercise.Todo> todos, long ms) {
     /// @param passed only what was seen to hold
     /// @param failure what went wrong, or null
     public record Result(String id, String sentence, int points, int todo,
@@ -27,7 +28,7 @@ public record Verdict(Exercise exercise, String file, long seed, String trouble,
                         new Failure(List.of(), "code", "none", -1,
                                 "TODO " + each.todo + " is still open.")))
                 .toList();
-        return new Verdict(exercise, Build.shown(file), 0, null, results,
+        return new Verdict(exercise, Build.shown(file), 0, null, null, results,
                 Exercise.todos(Exercise.read(file)), 0);
     }
 

@@ -143,6 +143,7 @@ public final class Watch {
             if (!todo.isEmpty()) text.append("\n").append(report.bold("Next: "))
                     .append(todo);
         }
+        text.append(report.note(verdict));
         last = verdict;
         say(text.toString());
         return verdict.passed();
