@@ -1,6 +1,9 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import grader.ClassPath;
+import grader.Exercise;
+import grader.Grading;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -10,6 +13,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -25,6 +30,8 @@ import tools.jackson.databind.json.JsonMapper;
 @DisplayName("The form of the course")
 class FormTest {
     private static final Path ROOT = Server.root();
+    private static final List<String> COURSE =
+            List.of("lessons", "exercises", "solutions");
     private static final int MAX_LINES = 420;
     private static final int MAX_CELL = 60;
 
@@ -141,22 +148,23 @@ class FormTest {
     @DisplayName("lines are short and in ASCII, and so are files")
     void caps() throws IOException {
         List<String> found = new ArrayList<>();
-        for (String folder : List.of("lessons", "shared", "shared/websocket",
-                "tests")) {
+        for (String folder : List.of("lessons", "exercises", "solutions", "shared",
+                "shared/websocket", "tests", "tests/grader", "tests/requirements")) {
             for (Path file : files(folder, "")) {
                 List<String> lines = Files.readAllLines(file);
                 boolean java = file.toString().endsWith(".java");
-                int limit = java ? folder.equals("lessons") ? 88 : 100 : 140;
+                boolean read = COURSE.contains(folder);
+                int limit = java ? read ? 88 : 100 : 140;
                 for (int i = 0; i < lines.size(); i++) {
                     String line = lines.get(i);
                     String at = ROOT.relativize(file) + ":" + (i + 1) + " ";
-                    boolean exempt = line.startsWith("//DESCRIPTION")
+                    boolean exempt = line.matches("//[A-Z]+ .*")
                             || line.contains("](http") || line.contains("@DisplayName");
                     if (line.length() > limit && !exempt) found.add(at + line.length());
                     if (!line.chars().allMatch(c -> c >= 32 && c < 127)) found
                             .add(at + "ASCII");
                 }
-                if (java && folder.equals("lessons") && lines.size() > MAX_LINES) {
+                if (java && read && lines.size() > MAX_LINES) {
                     found.add(
                             ROOT.relativize(file) + " has " + lines.size() + " lines");
                 }
@@ -194,6 +202,75 @@ class FormTest {
         String page = Files.readString(ROOT.resolve("shared/Page.java"))
                 .replaceAll("\\s+", " ");
         assertTrue(page.contains("List.of(" + order + ")"), "Page.LESSONS is " + order);
+    }
+
+    static List<Exercise> exercises() {
+        return Exercise.all();
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("exercises")
+    @DisplayName("an exercise is its solution with the holes open")
+    void holes(Exercise exercise) {
+        String solution = Exercise.read(exercise.file(true));
+        assertEquals(exercise.untouched(),
+                exercise.open(Exercise.read(exercise.file(false))),
+                "outside its holes, exercises/" + exercise
+                        + ".java is as solutions/ has it");
+        var todos = Exercise.todos(exercise.untouched());
+        assertTrue(todos.size() >= 2 && todos.size() <= 4,
+                () -> "2 to 4 holes: " + todos);
+        for (int i = 0; i < todos.size(); i++) {
+            assertEquals(i + 1, todos.get(i).number(), "TODOs are numbered in order");
+            assertTrue(todos.get(i).open() && todos.get(i).sentence().endsWith("."),
+                    todos + "");
+        }
+        assertTrue(Exercise.todos(solution).stream().noneMatch(Exercise.Todo::open),
+                "the solution is done");
+        for (var each : Grading.undecided(exercise)) {
+            assertTrue(each.id().startsWith(exercise.number() + "."), each.id());
+            assertTrue(each.todo() >= 1 && each.todo() <= todos.size(),
+                    each.id() + " names one of the TODOs");
+            assertTrue(each.points() >= 1 && each.points() <= 3,
+                    each.id() + " has 1 to 3 points");
+        }
+        assertTrue(Files.exists(ROOT.resolve("exercises/" + exercise + ".html")),
+                "the page of " + exercise);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("exercises")
+    @DisplayName("of the hints only the last has a line of the solution")
+    void hints(Exercise exercise) {
+        String untouched = exercise.untouched();
+        List<String> inHoles =
+                Exercise.read(exercise.file(true)).lines().map(String::strip)
+                        .filter(line -> line.length() > 15 && !untouched.contains(line))
+                        .toList();
+        for (var each : Grading.undecided(exercise)) {
+            List<String> hints = exercise.hints(each.id());
+            assertEquals(3, hints.size(), "hints of " + each.id());
+            for (String hint : hints.subList(0, 2)) {
+                assertTrue(inHoles.stream().noneMatch(hint::contains),
+                        () -> each.id() + " tells too early: " + hint);
+            }
+        }
+    }
+
+    @Test
+    @DisplayName("a graded program has the libraries that JBang gives it")
+    void classPath() throws Exception {
+        String solution = ROOT.resolve("solutions/03_websocket.java").toString();
+        String jbang = ROOT.resolve("jbang").toString();
+        Process info = new ProcessBuilder(jbang, "info", "classpath", solution).start();
+        String wanted = new String(info.getInputStream().readAllBytes()).strip();
+        assertEquals(jars(wanted), jars(ClassPath.base()));
+    }
+
+    /// All but the first, which holds the program's own classes.
+    private static Set<String> jars(String classPath) {
+        return Stream.of(classPath.split(java.io.File.pathSeparator)).skip(1)
+                .collect(Collectors.toCollection(TreeSet::new));
     }
 
     @Test

@@ -85,14 +85,24 @@ class Format {
                 String file = each.getFileName().toString();
                 if (!file.endsWith(".java")) continue;
                 String alias = file.substring(3, file.length() - 5).replace('_', '-');
-                String says = Files.readAllLines(each).stream()
-                        .filter(line -> line.startsWith("//DESCRIPTION "))
-                        .findFirst().orElseThrow().substring(14);
-                rows.append("| [%s](lessons/%s) | `./jbang %s` | %s |\n".formatted(
-                        file.substring(0, 2), file, alias, says));
+                rows.append("| [%s](lessons/%s) | `./jbang %s` | %s | %s |\n".formatted(
+                        file.substring(0, 2), file, alias, line(each, "//DESCRIPTION "),
+                        exercise(root.resolve("exercises/" + file))));
             }
         }
         return rows.toString();
+    }
+
+    private static String exercise(Path file) throws IOException {
+        if (!Files.exists(file)) return "";
+        String title = line(file, "// # ").replaceFirst("^.*: ", "");
+        return "[%s](exercises/%s)".formatted(title, file.getFileName());
+    }
+
+    /// What follows `start` in the first line that begins with it.
+    private static String line(Path file, String start) throws IOException {
+        return Files.readAllLines(file).stream().filter(line -> line.startsWith(start))
+                .findFirst().orElseThrow().substring(start.length());
     }
 
     /// The text formatted, with LF line ends and one at the end. Eclipse may need a

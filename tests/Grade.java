@@ -108,7 +108,7 @@ class Grade {
                 "  ./jbang grade websocket   the same",
                 "  ./jbang grade --class ../submissions     a folder for each learner, one table",
                 "",
-                "Exit code 0: all requirements hold; 1: some do not; 2: something could not be graded."})
+                "Exit code 0: all requirements hold; 1: some do not; 2: not all could be graded."})
     static class Grades implements Callable<Integer> {
         @Mixin Help help;
         @Parameters(paramLabel = "EXERCISE", arity = "0..*",
@@ -119,7 +119,7 @@ class Grade {
         @Option(names = "--class", paramLabel = "FOLDER",
                 description = "Grade a folder that has a folder for each learner.") Path classroom;
         @Option(names = "--json", paramLabel = "FILE",
-                description = "Write the results as JSON, in the shape of Exercism's version 3.") Path json;
+                description = "Write JSON, as Exercism's results version 3.") Path json;
         @Option(names = "--junit", paramLabel = "FILE",
                 description = "Write the results as JUnit XML.") Path junit;
         @Option(names = "--seed", paramLabel = "N",
@@ -197,7 +197,7 @@ class Grade {
     }
 
     @Command(name = "hint",
-            description = "Shows the next hint of a requirement: a nudge, an idea, and nearly there.",
+            description = "Shows the next hint: a nudge, an idea, and nearly there.",
             footer = {"", "Examples:", "  ./jbang hint 03.2   of this requirement",
                 "  ./jbang hint 03     of what is to be done next in exercise 03",
                 "  ./jbang hint        of what is to be done next"})
@@ -258,7 +258,7 @@ class Grade {
         @Parameters(index = "0", paramLabel = "EXERCISE",
                 description = NAMES) String name;
         @Parameters(index = "1", arity = "0..1", paramLabel = "SNAPSHOT",
-                description = "One of those that --list names; the newest where it is left out.") String snapshot;
+                description = "One that --list names. None means the newest.") String snapshot;
         @Option(names = "--list",
                 description = "Only list the snapshots, the newest first.") boolean list;
 
@@ -282,8 +282,7 @@ class Grade {
     }
 
     @Command(name = "doctor", mixinStandardHelpOptions = true,
-            description = "Looks at the JDK, JBang, the ports and the libraries, and names a remedy for"
-                    + " what is missing.")
+            description = "Looks at JDK, JBang, ports and libraries, and names remedies.")
     static class Doctors implements Callable<Integer> {
         @Mixin Help help;
         @Override

@@ -19,7 +19,8 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /// Programs that do harm or have bad luck, each exercise 01's solution with one change: the
 /// verdict says what happened, in bounded time, and nothing goes on running.
@@ -31,6 +32,9 @@ class HostileTest {
             "    void stock(HttpServerExchange exchange) {\n";
     private static final String BUY =
             "    void buy(HttpServerExchange exchange, byte[] body) {\n";
+    private static final String FOR_EVER = "while (Math.random() >= 0) ";
+    private static final String TAKE_ALL = "for (var all = new ArrayList<byte[]>();"
+            + " Math.random() >= 0;) all.add(new byte[1 << 20]);";
     private static final long MAX_MS = 60_000;
 
     @TempDir Path folder;
@@ -95,21 +99,48 @@ class HostileTest {
         }
     }
 
+    static Stream<Arguments> starts() {
+        return Stream.of(
+                Arguments.of("loops",
+                        FOR_EVER + "Thread.onSpinWait();",
+                        "was not ready within"),
+                Arguments.of("waits",
+                        "java.util.concurrent.locks.LockSupport.parkNanos(1L << 50);",
+                        "was not ready within"),
+                Arguments.of("exits",
+                        "System.exit(0);",
+                        "ended by itself before it was ready, with exit code 0"),
+                Arguments.of("throws",
+                        "if (Math.random() >= 0) throw new IllegalStateException(\"no luck\");",
+                        "no luck"),
+                Arguments.of("returns",
+                        "if (Math.random() >= 0) return;",
+                        "ended by itself before it was ready, with exit code 0"),
+                Arguments.of("prints",
+                        FOR_EVER + "System.out.println(\"x\".repeat(99));",
+                        "more than 8 MiB of output"),
+                Arguments.of("prints one line",
+                        FOR_EVER + "System.out.print(\"x\".repeat(99));",
+                        "more than 8 MiB of output"),
+                Arguments.of("complains",
+                        FOR_EVER + "System.err.println(\"x\".repeat(99));",
+                        "more than 8 MiB of output"),
+                Arguments.of("takes all heap",
+                        TAKE_ALL,
+                        "ran out of memory before it was ready"),
+                Arguments.of("is ready twice",
+                        "Serve.run(\"01 Short polling\", 7001, routes());",
+                        "printed 2 ready lines"),
+                Arguments.of("lies about its port",
+                        "System.out.println(\"01 Short polling  http://localhost:1/\");",
+                        "it is not this program that answers"),
+                Arguments.of("names no port",
+                        "System.out.println(\"http://localhost:99999/\");",
+                        "it is not this program that answers"));
+    }
+
     @ParameterizedTest(name = "at the start: {0}")
-    @CsvSource(delimiter = '|', value = {
-        "loops           | while (Math.random() >= 0) Thread.onSpinWait();                 | was not ready within",
-        "waits           | try { Thread.sleep(1_000_000); } catch (InterruptedException e) {} | was not ready within",
-        "exits           | System.exit(0);                                   | ended by itself before it was ready, with exit code 0",
-        "throws          | if (true) throw new IllegalStateException(\"no luck\"); | no luck",
-        "returns         | if (true) return;                                 | ended by itself before it was ready, with exit code 0",
-        "prints          | while (Math.random() >= 0) System.out.println(\"x\".repeat(99)); | more than 8 MiB of output",
-        "prints one line | while (Math.random() >= 0) System.out.print(\"x\".repeat(99));  | more than 8 MiB of output",
-        "complains       | while (Math.random() >= 0) System.err.println(\"x\".repeat(99)); | more than 8 MiB of output",
-        "takes all heap  | for (var all = new ArrayList<byte[]>(); Math.random() >= 0;) all.add(new byte[1 << 20]); | ran out of memory before it was ready",
-        "is ready twice  | Serve.run(\"01 Short polling\", 7001, routes());  | printed 2 ready lines",
-        "lies about its port | System.out.println(\"01 Short polling  http://localhost:1/\"); | it is not this program that answers",
-        "names no port   | System.out.println(\"http://localhost:99999/\");  | it is not this program that answers",
-    })
+    @MethodSource("starts")
     @DisplayName("what goes wrong at the start")
     void start(String what, String code, String wanted) throws IOException {
         says(wanted, grade(MAIN, code));
@@ -139,7 +170,8 @@ class HostileTest {
         assertTrue(verdict.trouble().matches("(?s).*01_short_polling\\.java:\\d+: .*\n"
                 + " +int wrong = \"text\";\n +\\^"), verdict.trouble());
         says("is not UTF-8", bytes(new byte[] {(byte) 0xff, 'x'}));
-        says("does not compile", bytes(new byte[0]));
+        says("is empty", bytes(new byte[0]));
+        says("does not compile", grade("class Half {"));
         says("a conflict that git has left",
                 grade("<<<<<<< HEAD\nclass A {}\n=======\n>>>>>>> theirs\n"));
         says("No class has a method main", grade(
@@ -156,7 +188,7 @@ class HostileTest {
     @DisplayName("an endless loop in a handler costs the requirements that need it, no others")
     void loopInHandler() throws IOException {
         fails("01.4 01.5", "never answered",
-                grade(BUY, "while (Math.random() >= 0) Thread.onSpinWait();"));
+                grade(BUY, FOR_EVER + "Thread.onSpinWait();"));
     }
 
     @Test
@@ -187,14 +219,14 @@ class HostileTest {
     void outputInHandler() throws IOException {
         fails("01.4 01.5", "more than 8 MiB of output",
                 grade(BUY,
-                        "while (Math.random() >= 0) System.out.println(\"x\".repeat(99));"));
+                        FOR_EVER + "System.out.println(\"x\".repeat(99));"));
     }
 
     @Test
     @DisplayName("a handler that takes all the heap ends the program")
     void heapInHandler() throws IOException {
         fails("01.4 01.5", "ran out of memory during this requirement", grade(BUY,
-                "for (var all = new ArrayList<byte[]>(); Math.random() >= 0;) all.add(new byte[1 << 20]);"));
+                TAKE_ALL));
     }
 
     @Test

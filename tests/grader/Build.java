@@ -75,8 +75,10 @@ public record Build(String classPath, String main) {
 
     private static String source(Path file) {
         try {
-            return StandardCharsets.UTF_8.newDecoder()
+            String source = StandardCharsets.UTF_8.newDecoder()
                     .decode(ByteBuffer.wrap(Files.readAllBytes(file))).toString();
+            if (!source.isBlank()) return source;
+            throw new Trouble(shown(file) + " is empty.");
         } catch (CharacterCodingException e) {
             throw new Trouble(shown(file) + " is not UTF-8 text.");
         } catch (IOException e) {

@@ -13,10 +13,10 @@ import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
 import java.util.stream.Collectors;
 
-/// What a submission's JVM has on its class path below its own classes: shared/ and the libraries of
-/// the exercises, both taken from the grader's own class path; and an archive of their loaded
+/// What a submission's JVM has on its class path below its own classes: shared/ and the libraries
+/// of the exercises, both taken from the grader's own class path; and an archive of their loaded
 /// classes, which halves the time that this JVM takes to start.
-final class ClassPath {
+public final class ClassPath {
     /// Of the grader's libraries, those that lessons and exercises have as well.
     private static final List<String> LIBRARIES =
             List.of("/io/undertow/", "/org/jboss/",
@@ -31,7 +31,8 @@ final class ClassPath {
 
     private ClassPath() {}
 
-    static synchronized String base() {
+    /// The shared classes first, then the libraries.
+    public static synchronized String base() {
         if (base == null) {
             List<String> own = List.of(System.getProperty("java.class.path")
                     .split(File.pathSeparator));

@@ -15,8 +15,8 @@ import java.util.stream.Stream;
 /// One exercise of the repo. Its name, such as `01_short_polling`, is the thread from the lesson to
 /// the solution, the hints and the requirements.
 public record Exercise(String name) {
-    /// A hole of a solution: from its TODO to its END. The sentence of the TODO may go on in comments
-    /// that are indented by three spaces.
+    /// A hole of a solution: from its TODO to its END. The sentence of the TODO may go on in
+    /// comments that are indented by three spaces.
     private static final Pattern HOLE = Pattern.compile(
             "(?ms)^( *)// TODO (\\d): ([^\n]*\n(?: *//   [^\n]*\n)*)(.*?)^ *// END \\2\n");
     private static final Pattern TODO =
@@ -47,7 +47,7 @@ public record Exercise(String name) {
         }
     }
 
-    /// The exercise that is meant by `03`, `3`, `websocket`, `03_websocket` or the path of its file.
+    /// The exercise that `03`, `3`, `websocket`, `03_websocket` or the path of its file means.
     public static Exercise named(String text) {
         String file = text
                 .substring(Math.max(text.lastIndexOf('/'), text.lastIndexOf('\\')) + 1);

@@ -124,9 +124,9 @@ public final class Program implements AutoCloseable {
             told = ready.get(READY_SECONDS, TimeUnit.SECONDS);
         } catch (TimeoutException e) {
             throw new Trouble("It was not ready within " + READY_SECONDS
-                    + " s: it printed no line"
-                    + " with http://localhost:PORT/, as Serve.run does. Does main loop or wait before it gets"
-                    + " there?" + lastWords());
+                    + " s: it printed no line with"
+                    + " http://localhost:PORT/, as Serve.run does. Does main loop or wait before"
+                    + " it gets there?" + lastWords());
         } catch (InterruptedException | ExecutionException e) {
             throw new Trouble("The grading was interrupted.");
         }

@@ -208,8 +208,8 @@ public abstract class Requirements {
                 program.spoil("no answer");
                 throw talk.failure("an answer", "nothing within " + SOON / 1000 + " s",
                         -1,
-                        "The request is never answered. Does something loop or wait, or does a path lead to no"
-                                + " answer?");
+                        "The request is never answered. Does something loop or wait, or does"
+                                + " a path lead to no answer?");
             }
             if (e instanceof IOException) {
                 throw talk.failure("an answer",

@@ -71,8 +71,8 @@ public final class Snapshots {
         return all;
     }
 
-    /// Keeps what was in files that are not the same any more: they may have been saved meanwhile, or
-    /// a submission has changed or deleted them.
+    /// Keeps what was in files that are not the same any more: they may have been saved meanwhile,
+    /// or a submission has changed or deleted them.
     ///
     /// @return a sentence about it, or null
     static String keepChanged(Map<Exercise, byte[]> before) {

@@ -102,7 +102,7 @@ class ShortPolling extends Requirements {
             answer.expectJson("left", now, "The body must be the stock as it is now.");
             String fresh = tagOf(answer);
             get("/stock", "If-None-Match", fresh).expect(304,
-                    "This tag is the current one. Does the tag change although the stock does not?");
+                    "This tag is the current one. Does it change although the stock does not?");
         }
     }
 
