@@ -12,10 +12,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -47,36 +45,16 @@ class CommandsTest {
 
     @BeforeAll
     static void copy() throws Exception {
-        repo = temp.resolve("a learner's copy");
-        Path root = Exercise.root();
-        for (String name : List.of("lessons", "exercises", "solutions", "shared",
-                "tests",
-                "jbang", "jbang-catalog.json", ".gitignore", ".gitattributes")) {
-            try (Stream<Path> all = Files.walk(root.resolve(name))) {
-                for (Path each : all.toList()) {
-                    Path to = repo.resolve(root.relativize(each).toString());
-                    if (Files.isDirectory(each)) Files.createDirectories(to);
-                    else copy(each, to);
-                }
-            }
-        }
-        if (Files.exists(root.resolve(".jbang"))) {
-            Files.createSymbolicLink(repo.resolve(".jbang"), root.resolve(".jbang"));
-        }
+        repo = RepoCopy.in(temp.resolve("a learner's copy"));
         file = repo.resolve("exercises/01_short_polling.java");
         untouched = FIRST.untouched();
         solved = Exercise.read(FIRST.file(true)).replace(", 7001,", ", 9001,");
     }
 
-    private static void copy(Path from, Path to) throws IOException {
-        Files.createDirectories(to.getParent());
-        Files.copy(from, to, java.nio.file.StandardCopyOption.COPY_ATTRIBUTES);
-    }
-
     @AfterAll
     static void nothingIsLeft() throws IOException {
         assertEquals(List.of(), running());
-        delete(repo.resolve(".jbang")); // a link: what it leads to stays
+        RepoCopy.delete(repo);
     }
 
     @BeforeEach
@@ -85,15 +63,7 @@ class CommandsTest {
             Files.writeString(repo.resolve("exercises/" + each + ".java"),
                     each.untouched());
         }
-        delete(repo.resolve(".progress"));
-    }
-
-    private static void delete(Path path) throws IOException {
-        if (!Files.exists(path, java.nio.file.LinkOption.NOFOLLOW_LINKS)) return;
-        try (Stream<Path> all = Files.walk(path)) {
-            for (Path each : all.sorted(Comparator.reverseOrder())
-                    .toList()) Files.delete(each);
-        }
+        RepoCopy.delete(repo.resolve(".progress"));
     }
 
     private static ProcessBuilder command(String... words) {

@@ -13,8 +13,9 @@ import java.util.stream.Stream;
 
 /// Something that a learner may hand in: a solution with a patch. The file is
 /// `tests/wrong/NN_name/what.patch` or `tests/right/NN_name/what.patch`: what it is about, in a
-/// wrong one a line `Fails: 01.2 01.3`, and a unified diff against the solution.
-record Submission(Exercise exercise, String name, List<String> fails,
+/// wrong one a line `Fails: 01.2 01.3`, a line `Race` where the verdict hangs on what happens first,
+/// and a unified diff against the solution.
+record Submission(Exercise exercise, String name, List<String> fails, boolean race,
         List<String> diff) {
     static List<Submission> all(String kind) throws IOException {
         Path folder = Exercise.root().resolve("tests").resolve(kind);
@@ -34,6 +35,7 @@ record Submission(Exercise exercise, String name, List<String> fails,
                 .toList();
         return new Submission(Exercise.named(file.getParent().getFileName().toString()),
                 file.getFileName().toString().replace(".patch", ""), fails,
+                lines.subList(0, diff).contains("Race"),
                 lines.subList(diff, lines.size()));
     }
 

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,6 +35,18 @@ class SubmissionsTest {
 
     static List<Submission> right() throws IOException {
         return Submission.all("right");
+    }
+
+    private static int caught;
+    private static int accepted;
+
+    @AfterAll
+    static void counts() throws IOException {
+        int requirements = Exercise.all().stream().mapToInt(
+                each -> Grading.undecided(each).size()).sum();
+        System.out.printf("%n  %d requirements; %d of %d wrong submissions caught;"
+                + " %d of %d other right answers accepted%n", requirements, caught,
+                wrong().size(), accepted, right().size());
     }
 
     private static String told(Verdict verdict) {
@@ -72,6 +85,7 @@ class SubmissionsTest {
         assertEquals(null, verdict.trouble(), () -> told(verdict));
         assertEquals(submission.fails(), Submission.failed(verdict),
                 () -> told(verdict));
+        caught++;
     }
 
     @ParameterizedTest(name = "right: {0}")
@@ -80,18 +94,18 @@ class SubmissionsTest {
     void right(Submission submission) throws IOException {
         Verdict verdict = submission.grade(folder, SEEDS.nextLong());
         assertTrue(verdict.passed(), () -> told(verdict));
+        accepted++;
     }
 
     @Test
     @DisplayName("each requirement has two wrong submissions and three hints, each exercise three right ones")
-    void counts() throws IOException {
+    void enough() throws IOException {
         var wrong = Submission.all("wrong").stream()
                 .flatMap(each -> each.fails().stream())
                 .collect(Collectors.groupingBy(id -> id, Collectors.counting()));
         var right = Submission.all("right").stream()
                 .collect(Collectors.groupingBy(Submission::exercise,
                         Collectors.counting()));
-        int requirements = 0;
         for (Exercise each : Exercise.all()) {
             assertTrue(right.getOrDefault(each, 0L) >= 3,
                     () -> each + " has " + right.get(each));
@@ -99,16 +113,11 @@ class SubmissionsTest {
             assertTrue(results.size() >= 4 && results.size() <= 6,
                     () -> each + ": " + results);
             for (var result : results) {
-                requirements++;
                 assertTrue(wrong.getOrDefault(result.id(), 0L) >= 2,
                         () -> result.id() + " has " + wrong.get(result.id()));
                 assertEquals(3, each.hints(result.id()).size(),
                         "hints of " + result.id());
             }
         }
-        System.out.println(
-                "  " + requirements + " requirements, " + Submission.all("wrong").size()
-                        + " wrong submissions, " + Submission.all("right").size()
-                        + " other right answers");
     }
 }

@@ -1,0 +1,348 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION Measures what a learner waits for, each beside its yardstick
+//JAVA 25+
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//MAIN Bench
+//SOURCES Grade.java
+//SOURCES RepoCopy.java
+
+import grader.Exercise;
+import grader.Reports;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.json.JsonMapper;
+
+/// Wall-clock times in a copy of the repo, after everything has been built once. Medians, with the
+/// least and the most; what is measured and its yardstick take turns, so that both see the same
+/// machine.
+@Command(name = "./jbang bench", sortOptions = false,
+        description = "Measures what a learner waits for, each beside its yardstick.")
+class Bench implements Callable<Integer> {
+    private static final String EDIT = "// edited ";
+    private static final int LIMIT_S = 120;
+
+    @Parameters(paramLabel = "NAME", arity = "0..*",
+            description = "Only these: start, edit, watch, grade, all.") List<
+                    String> names =
+                            List.of();
+    @Option(names = "--runs", paramLabel = "N",
+            description = "How often each is measured; 7 where it is left out.") int runs =
+                    7;
+    @Option(names = "--json", paramLabel = "FILE",
+            description = "Where the figures go; build/bench.json where it is left out.") Path json =
+                    Path.of("build/bench.json");
+    @Option(names = {"-h", "--help"}, usageHelp = true,
+            description = "Show this help.") boolean help;
+
+    private interface Run {
+        /// @return seconds
+        double seconds() throws Exception;
+    }
+
+    /// Seconds, in ascending order.
+    private record Times(List<Double> sorted) {
+        double median() {
+            return sorted.get(sorted.size() / 2);
+        }
+
+        String shown() {
+            return "%.2f s (%.2f to %.2f)".formatted(median(), sorted.getFirst(),
+                    sorted.getLast());
+        }
+    }
+
+    private Path temp;
+    private Path repo;
+    private final Map<String, Object> figures = new LinkedHashMap<>();
+
+    static void main(String... arguments) {
+        System.exit(new CommandLine(new Bench()).execute(arguments));
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        temp = Files.createTempDirectory("bench");
+        repo = RepoCopy.in(temp.resolve("copy"));
+        try {
+            System.out.printf(
+                    "%d cores, JDK %s, medians of %d runs (least to most)%n%n",
+                    Runtime.getRuntime().availableProcessors(), Runtime.version(),
+                    runs);
+            System.out.printf("%-46s %-26s %-26s %s%n", "what", "measured", "yardstick",
+                    "target");
+            if (wanted("start")) start();
+            if (wanted("edit")) edit();
+            if (wanted("watch")) watch();
+            if (wanted("grade")) grade("grade 03, from a shell", "at most 3 s", "grade",
+                    "03",
+                    "--solution");
+            if (wanted("all")) grade("grade of five solutions", "at most 8 s", "grade",
+                    "--solution");
+        } finally {
+            RepoCopy.delete(temp);
+        }
+        Reports.write(json,
+                JsonMapper.builder().build().writerWithDefaultPrettyPrinter()
+                        .writeValueAsString(figures) + "\n");
+        return 0;
+    }
+
+    private boolean wanted(String name) {
+        return names.isEmpty() || names.contains(name);
+    }
+
+    private void compare(String what, Run measured, String yardstick, Run other,
+            String target)
+            throws Exception {
+        List<Double> ours = new ArrayList<>();
+        List<Double> theirs = new ArrayList<>();
+        measured.seconds(); // builds what has to be built, and fills caches
+        other.seconds();
+        for (int i = 0; i < runs; i++) {
+            if (System.console() != null) {
+                System.err.printf("\r\033[K%s: %d of %d", what, i + 1, runs);
+            }
+            ours.add(measured.seconds());
+            theirs.add(other.seconds());
+        }
+        if (System.console() != null) System.err.print("\r\033[K");
+        Times us = new Times(ours.stream().sorted().toList());
+        Times them = new Times(theirs.stream().sorted().toList());
+        System.out.printf("%-46s %-26s %-26s %s%n%-46s %-26s %s%n", what, us.shown(),
+                them.shown(), target, "", "%.2f of the yardstick".formatted(
+                        us.median() / them.median()),
+                yardstick);
+        figures.put(what, Map.of("seconds", us.sorted, "yardstick", yardstick,
+                "yardstickSeconds", them.sorted, "target", target));
+    }
+
+    private Process run(String... words) throws IOException {
+        List<String> command = new ArrayList<>(List.of(words));
+        if (command.getFirst().equals("./jbang")) {
+            command.set(0, repo.resolve("jbang").toString());
+        }
+        ProcessBuilder builder = new ProcessBuilder(command).directory(repo.toFile())
+                .redirectErrorStream(true);
+        builder.environment().put("PORT", "0");
+        Process process = builder.start();
+        process.getOutputStream().close();
+        return process;
+    }
+
+    /// From a command to its end.
+    private double whole(String... words) throws Exception {
+        long began = System.nanoTime();
+        Process process = run(words);
+        String said = new String(process.getInputStream().readAllBytes());
+        boolean ended = process.waitFor(LIMIT_S, TimeUnit.SECONDS);
+        double seconds = since(began);
+        if (!ended || process.exitValue() != 0) {
+            throw new IllegalStateException(
+                    Arrays.toString(words) + " failed: " + said);
+        }
+        return seconds;
+    }
+
+    private static double since(long began) {
+        return (System.nanoTime() - began) / 1e9;
+    }
+
+    /// From a command to the first byte of its page.
+    private double page(String... words) throws Exception {
+        long began = System.nanoTime();
+        Process process = run(words);
+        try (BufferedReader lines = process.inputReader()) {
+            StringBuilder said = new StringBuilder();
+            for (String line = lines.readLine(); line != null;
+                    line = lines.readLine()) {
+                var ready = Pattern.compile("http://localhost:(\\d+)/").matcher(line);
+                said.append(line).append('\n');
+                if (!ready.find()) continue;
+                firstByte(Integer.parseInt(ready.group(1)));
+                return since(began);
+            }
+            throw new IllegalStateException(
+                    Arrays.toString(words) + " failed: " + said);
+        } finally {
+            process.destroy();
+            process.waitFor();
+        }
+    }
+
+    private static void firstByte(int port) throws IOException {
+        try (Socket socket = new Socket(InetAddress.getByName("127.0.0.1"), port)) {
+            socket.getOutputStream().write(
+                    ("GET / HTTP/1.1\r\nHost: localhost:" + port + "\r\n\r\n")
+                            .getBytes());
+            if (socket.getInputStream().read()
+                    != 'H') throw new IOException("no answer");
+        }
+    }
+
+    private String classPath(String script) throws Exception {
+        whole("./jbang", "build", script);
+        Process process = run("./jbang", "--quiet", "info", "classpath", script);
+        return new String(process.getInputStream().readAllBytes()).strip();
+    }
+
+    private void start() throws Exception {
+        String script = "lessons/03_websocket.java";
+        String classPath = classPath(script);
+        compare("command to first byte, " + script, () -> page("./jbang", script),
+                "the same classes with java -cp",
+                () -> page(java(), "--sun-misc-unsafe-memory-access=allow", "-cp",
+                        classPath,
+                        "Websocket"),
+                "1.1 of it, 0.65 s");
+    }
+
+    private void edit() throws Exception {
+        Path script = repo.resolve("lessons/03_websocket.java");
+        String text = Files.readString(script);
+        String classPath = classPath(script.toString());
+        Path out = temp.resolve("classes");
+        int[] count = {0};
+        compare("the first run after an edit of the lesson", () -> {
+            Files.writeString(script, text + EDIT + count[0]++ + "\n");
+            return page("./jbang", script.toString());
+        }, "javac of the file alone", () -> whole(javac(), "-d", out.toString(), "-cp",
+                classPath, script.toString()), "at most 2.5 s");
+    }
+
+    private void watch() throws Exception {
+        Path file = repo.resolve("exercises/03_websocket.java");
+        String solved = Exercise.read(repo.resolve("solutions/03_websocket.java"))
+                .replace(", 7003,", ", 9003,");
+        String broken = solved.replace("\"sold\"", "\"sould\"");
+        String classPath = classPath("solutions/03_websocket.java");
+        Path empty = Files.writeString(temp.resolve("Empty.java"),
+                "class Empty { public static void main(String[] a) {} }");
+        whole(javac(), "-d", temp.toString(), empty.toString());
+        Files.writeString(file, broken);
+        Process watching = run("./jbang", "watch", "03");
+        try (BufferedReader lines = watching.inputReader()) {
+            await(lines);
+            int[] count = {0};
+            compare("watch 03: from save to verdict", () -> {
+                long began = System.nanoTime();
+                Files.writeString(file, broken + EDIT + count[0]++ + "\n");
+                await(lines);
+                return since(began);
+            }, "javac of the file + an empty JVM",
+                    () -> whole(javac(), "-d", temp.resolve("out").toString(), "-cp",
+                            classPath,
+                            file.toString())
+                            + whole(java(), "-cp", temp.toString(), "Empty"),
+                    "at most 1.0 s");
+        } finally {
+            watching.destroy();
+            watching.waitFor();
+        }
+    }
+
+    /// Reads up to the verdict.
+    private static void await(BufferedReader lines) throws IOException {
+        for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+            if (line.matches(".* of \\d+ points .*")) return;
+        }
+        throw new IOException("watch has ended");
+    }
+
+    private void grade(String what, String target, String... words) throws Exception {
+        Path project = Files.createDirectories(temp.resolve("maven"));
+        Files.createDirectories(project.resolve("src/test/java"));
+        Files.writeString(project.resolve("pom.xml"), POM);
+        Files.writeString(project.resolve("src/test/java/TrivialTest.java"), TEST);
+        List<String> command = new ArrayList<>(List.of("./jbang"));
+        command.addAll(List.of(words));
+        compare(what, () -> whole(command.toArray(String[]::new)),
+                "mvn test of one trivial test",
+                () -> whole("mvn", "-q", "-B", "-f",
+                        project.resolve("pom.xml").toString(),
+                        "test"),
+                target);
+    }
+
+    private static String java() {
+        return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    }
+
+    private static String javac() {
+        return java() + "c";
+    }
+
+    private static final String TEST = """
+            import static io.restassured.RestAssured.given;
+            import com.sun.net.httpserver.HttpServer;
+            import java.net.InetSocketAddress;
+            import org.junit.jupiter.api.Test;
+
+            class TrivialTest {
+                @Test
+                void answers() throws Exception {
+                    var server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+                    server.createContext("/", exchange -> {
+                        exchange.sendResponseHeaders(204, -1);
+                        exchange.close();
+                    });
+                    server.start();
+                    given().get("http://127.0.0.1:" + server.getAddress().getPort() + "/")
+                            .then().statusCode(204);
+                    server.stop(0);
+                }
+            }
+            """;
+
+    private static final String POM = """
+            <project>
+              <modelVersion>4.0.0</modelVersion>
+              <groupId>local</groupId>
+              <artifactId>trivial</artifactId>
+              <version>1</version>
+              <properties>
+                <maven.compiler.release>25</maven.compiler.release>
+                <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
+              </properties>
+              <dependencies>
+                <dependency>
+                  <groupId>org.junit.jupiter</groupId>
+                  <artifactId>junit-jupiter</artifactId>
+                  <version>6.1.3</version>
+                </dependency>
+                <dependency>
+                  <groupId>io.rest-assured</groupId>
+                  <artifactId>rest-assured</artifactId>
+                  <version>6.0.1</version>
+                </dependency>
+              </dependencies>
+              <build>
+                <plugins>
+                  <plugin>
+                    <artifactId>maven-compiler-plugin</artifactId>
+                    <version>3.14.1</version>
+                  </plugin>
+                  <plugin>
+                    <artifactId>maven-surefire-plugin</artifactId>
+                    <version>3.6.1</version>
+                  </plugin>
+                </plugins>
+              </build>
+            </project>
+            """;
+}

@@ -1,0 +1,101 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION Grades known submissions many times while all cores are busy, and counts the verdicts
+//JAVA 25+
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//DEPS io.github.java-diff-utils:java-diff-utils:4.16
+//MAIN Repeat
+//SOURCES Grade.java
+//SOURCES Submission.java
+
+import grader.Exercise;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.function.Predicate;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/// Shows that verdicts about time and concurrency are the same in every run. Exit code 0 where all
+/// were as expected.
+@Command(name = "./jbang repeat", sortOptions = false,
+        description = "Grades known submissions many times while all cores are busy, and counts"
+                + " how often the verdict was the expected one.",
+        footer = {"", "Examples:",
+            "  ./jbang repeat                every submission that is about a race, and its solution",
+            "  ./jbang repeat --times 5 03   all of exercise 03"})
+class Repeat implements Callable<Integer> {
+    private static final Random SEEDS = new Random();
+
+    @Parameters(paramLabel = "NAME", arity = "0..*",
+            description = "Only submissions whose number and name contain one of these.") List<
+                    String> names = List.of();
+    @Option(names = "--times", paramLabel = "N",
+            description = "100 where it is left out.") int times =
+                    100;
+    @Option(names = {"-h", "--help"}, usageHelp = true,
+            description = "Show this help.") boolean help;
+
+    private record Known(String name, Exercise exercise, String text,
+            List<String> fails) {}
+
+    static void main(String... arguments) {
+        System.exit(new CommandLine(new Repeat()).execute(arguments));
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
+            Thread.ofPlatform().daemon().start(() -> {
+                while (true) Thread.onSpinWait();
+            });
+        }
+        Path folder = Files.createTempDirectory("repeat");
+        int wrong = 0;
+        for (Known each : known()) {
+            int expected = 0;
+            for (int i = 0; i < times; i++) {
+                var verdict = Submission.grade(each.exercise, each.text, folder,
+                        SEEDS.nextLong());
+                boolean right = verdict.trouble() == null
+                        && Submission.failed(verdict).equals(each.fails);
+                if (right) expected++;
+                else System.out
+                        .println(new grader.Report(false).whole(verdict) + "seed "
+                                + verdict.seed());
+            }
+            wrong += times - expected;
+            System.out.printf("%d of %d  %s  %s%n", expected, times, each.name,
+                    each.fails.isEmpty() ? "passes"
+                            : "fails " + String.join(" ", each.fails));
+        }
+        return wrong == 0 ? 0 : 1;
+    }
+
+    private List<Known> known() throws Exception {
+        List<Submission> patches = new ArrayList<>(Submission.all("wrong"));
+        patches.addAll(Submission.all("right"));
+        Predicate<String> named = name -> names.stream().anyMatch(name::contains);
+        List<Known> known = new ArrayList<>();
+        for (Exercise each : Exercise.all()) {
+            boolean races = patches.stream().anyMatch(
+                    one -> one.exercise().equals(each) && one.race());
+            String name = each.number() + " solution";
+            if (names.isEmpty() ? races : named.test(name)) {
+                known.add(new Known(name, each, Exercise.read(each.file(true)),
+                        List.of()));
+            }
+            for (Submission one : patches) {
+                if (!one.exercise().equals(each)
+                        || !(names.isEmpty() ? one.race()
+                                : named.test(one + ""))) continue;
+                known.add(new Known(one + "", each, one.text(), one.fails()));
+            }
+        }
+        return known;
+    }
+}
