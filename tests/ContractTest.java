@@ -14,25 +14,35 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/// What every lesson answers alike, whatever it teaches.
-@DisplayName("Every lesson")
+/// What every lesson, exercise and solution answers alike, whatever it is about.
+@DisplayName("Every lesson, exercise and solution")
 @ParameterizedClass(name = "{0}")
 @CsvSource({
-    "01_short_polling,       8001, 01 Short polling,      /stats",
-    "02_long_polling,        8002, 02 Long polling,       /waiting",
-    "03_websocket,           8003, 03 WebSocket,          /online",
-    "04_server_sent_events,  8004, 04 Server-sent events, /streams",
-    "05_webhook,             8005, 05 Webhook,            /orders"})
-record ContractTest(String name, int usual, String title, String gauge) {
+    "lessons/01_short_polling, 01 Short polling, /stats",
+    "lessons/02_long_polling, 02 Long polling, /waiting",
+    "lessons/03_websocket, 03 WebSocket, /online",
+    "lessons/04_server_sent_events, 04 Server-sent events, /streams",
+    "lessons/05_webhook, 05 Webhook, /orders",
+    "exercises/01_short_polling, 01 Short polling, /_/page/page.css",
+    "exercises/02_long_polling, 02 Long polling, /_/page/page.css",
+    "exercises/03_websocket, 03 WebSocket, /_/page/page.css",
+    "exercises/04_server_sent_events, 04 Server-sent events, /_/page/page.css",
+    "exercises/05_webhook, 05 Webhook, /_/page/page.css",
+    "solutions/01_short_polling, 01 Short polling, /_/page/page.css",
+    "solutions/02_long_polling, 02 Long polling, /_/page/page.css",
+    "solutions/03_websocket, 03 WebSocket, /_/page/page.css",
+    "solutions/04_server_sent_events, 04 Server-sent events, /_/page/page.css",
+    "solutions/05_webhook, 05 Webhook, /_/page/page.css"})
+record ContractTest(String script, String title, String gauge) {
     private static Server server;
     private static String running;
 
     /// One process for all tests of one lesson.
     private Server server() throws Exception {
-        if (!name.equals(running)) {
+        if (!script.equals(running)) {
             if (server != null) server.close();
-            server = Server.start("lessons/" + name + ".java");
-            running = name;
+            server = Server.start(script + ".java");
+            running = script;
         }
         return server;
     }
@@ -144,7 +154,7 @@ record ContractTest(String name, int usual, String title, String gauge) {
         assertTrue(!first.text().matches("(?s).*\\s(style|onclick)=.*"),
                 "inline style or handler");
         String source =
-                Files.readString(Server.root().resolve("lessons/" + name + ".java"));
+                Files.readString(Server.root().resolve(script + ".java"));
         String launch = source.lines()
                 .filter(line -> line.contains("static HttpHandler routes()"))
                 .findFirst().orElseThrow();
@@ -210,7 +220,7 @@ record ContractTest(String name, int usual, String title, String gauge) {
     private void fails(String setting, String mentioned) throws Exception {
         Path errors = Files.createTempFile("errors", ".txt");
         Process process =
-                Server.launch("lessons/" + name + ".java", errors, setting).start();
+                Server.launch(script + ".java", errors, setting).start();
         assertTrue(process.waitFor(30, TimeUnit.SECONDS),
                 "still running with " + setting);
         String said = Files.readString(errors);
@@ -224,7 +234,7 @@ record ContractTest(String name, int usual, String title, String gauge) {
     @DisplayName("stops on SIGTERM and SIGINT within 2 s, exit code 128 + the signal's number")
     void stops() throws Exception {
         for (var signal : List.of("TERM", "INT")) {
-            try (Server own = Server.start("lessons/" + name + ".java")) {
+            try (Server own = Server.start(script + ".java")) {
                 long began = System.nanoTime();
                 assertEquals(signal.equals("TERM") ? 143 : 130, own.stop(signal));
                 assertTrue(System.nanoTime() - began < 2_000_000_000L, "took over 2 s");
