@@ -1,0 +1,323 @@
+package requirements;
+
+import grader.Answer;
+import grader.EventReader;
+import grader.Pauses;
+import grader.Requirement;
+import grader.Requirements;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+
+@DisplayName("04 Server-sent events: a build's log")
+class ServerSentEvents extends Requirements {
+    private static final String DONE_ALREADY = "This part was done already.";
+    private static final String OTHER = "This must be the next event of this log.";
+
+    /// A build, and what it ought to have in its log.
+    private final class Build {
+        final String path = "/builds/" + post("/builds", null)
+                .expect(201, DONE_ALREADY)
+                .expectJson("build", "\"build\": its id", id -> true, DONE_ALREADY)
+                .json().path("build").asString();
+        final List<String> lines = new ArrayList<>();
+
+        Build(int count) {
+            for (int i = 0; i < count; i++) say(word(number(3, 8)));
+        }
+
+        int size() {
+            return lines.size();
+        }
+
+        void say(String text) {
+            lines.add(text);
+            accepted(post(path + "/lines", json("text", text)));
+        }
+
+        void accepted(Answer answer) {
+            answer.expect(202, "The build is not finished, so it takes one more.")
+                    .expectJson("id", size(),
+                            "Events are numbered from 1 in each log.");
+        }
+
+        /// @return the status
+        String finish() {
+            String status = random.nextBoolean() ? "passed" : "failed";
+            lines.add(status);
+            accepted(post(path + "/finish", json("status", status)));
+            return status;
+        }
+
+        /// Asks for the log, and waits until the stream is open.
+        EventReader follow(String query, String... headers) {
+            EventReader reader = EventReader.connect(program, talk)
+                    .follow(path + "/log" + query, headers);
+            reader.answer().expect(200, "The log is there, and more may come.");
+            return reader;
+        }
+
+        /// The reader must get the lines after number `seen`.
+        void expectAfter(int seen, EventReader reader, String likely) {
+            for (int i = seen + 1; i <= size(); i++) {
+                reader.expect(i, "line", lines.get(i - 1), likely);
+            }
+        }
+    }
+
+    @Requirement(id = "04.1", points = 2, todo = 2)
+    @DisplayName("a log is an event stream: from its first line, and on as it grows")
+    void stream() {
+        Build build = new Build(number(2, 4));
+        Build other = new Build(1);
+        try (EventReader reader = EventReader.connect(program, talk);
+                EventReader empty = new Build(0).follow("")) {
+            reader.follow(build.path + "/log").answer()
+                    .expect(200, "The log is there, and more may come.")
+                    .expectHeader("Content-Type", "Content-Type: text/event-stream",
+                            type -> type.toLowerCase()
+                                    .matches("text/event-stream *(;.*)?"),
+                            "EventSource takes no other type.")
+                    .expectHeader("Cache-Control", "Cache-Control: no-cache",
+                            value -> List.of(value.toLowerCase().split("[\\s,]+"))
+                                    .contains("no-cache"),
+                            "Without no-cache something on the way may keep the answer.");
+            build.expectAfter(0, reader,
+                    "A reader without an id gets the log from its first line.");
+            if (!reader.retry().equals("1000")) {
+                throw talk.failure("retry: 1000",
+                        reader.retry().isEmpty() ? "no retry before the first event"
+                                : "retry: " + reader.retry(),
+                        -1, "The stream begins with `retry: 1000` and a blank line.");
+            }
+            int shown = build.size();
+            other.say(word(5));
+            for (int i = 0; i < 3; i++) {
+                build.say(word(6));
+                build.expectAfter(shown++, reader,
+                        "A stream stays open, and each new line of this build goes on it"
+                                + " at once.");
+            }
+        }
+    }
+
+    @Requirement(id = "04.2", points = 2, todo = 1)
+    @DisplayName("a text arrives unchanged, whatever it holds; only CR, LF and CRLF end a line")
+    void text() {
+        List<String> texts = new ArrayList<>(List.of("%s\n%s", "%s\r\n%s", "%s\r%s",
+                " %s",
+                "", "\n%s", "%s\n\n%s", "%s\n", "\r", "%s\r\n\r%s\n\r%s", "  %s\n   %s",
+                ":%s", "%s: %s", "data: %s", "%s\nid: 9\nevent: done\n\ndata: %s",
+                "\t%s\u00e9\u20ac\ud83d\ude00", "%s\u2028%s\u0085%s\u000b%s\f"));
+        Collections.shuffle(texts, random);
+        Build build = new Build(0);
+        try (EventReader live = build.follow("")) {
+            for (String text : texts) {
+                build.say(text.replace("%s", word(3)));
+                expectText(build, build.size(), live);
+            }
+            build.say(word(4));
+            expectText(build, build.size(), live);
+        }
+        try (EventReader late = build.follow("")) {
+            for (int i = 1; i <= build.size(); i++) expectText(build, i, late);
+        }
+    }
+
+    private static void expectText(Build build, int id, EventReader reader) {
+        String text = build.lines.get(id - 1);
+        reader.expect(id, "line", text.replaceAll("\r\n?", "\n"),
+                "Each line of the text needs `data: ` of its own, the blank included: a reader"
+                        + " drops one. CRLF, CR and LF end a line, nothing else does.");
+    }
+
+    @Requirement(id = "04.3", points = 2, todo = 2)
+    @DisplayName("a reader that comes back gets what it has missed, and nothing twice")
+    void resume() {
+        Build build = new Build(number(4, 6));
+        int seen = number(1, build.size() - 2);
+        int other = number(seen + 1, build.size());
+        String likely =
+                "The reader has seen event " + seen + ", so it needs those after it.";
+        expectResumed(build, seen, likely, "", "Last-Event-ID", "" + seen);
+        expectResumed(build, seen, likely, "?lastEventId=" + seen);
+        expectResumed(build, seen,
+                "The header Last-Event-ID wins over the query: EventSource"
+                        + " keeps asking for the same URL.",
+                "?lastEventId=" + other,
+                "Last-Event-ID", "" + seen);
+        expectResumed(build, other,
+                "The header Last-Event-ID wins over the query: EventSource"
+                        + " keeps asking for the same URL.",
+                "?lastEventId=" + seen,
+                "Last-Event-ID", "" + other);
+        expectResumed(build, 0, "An empty lastEventId is none: the whole log.",
+                "?lastEventId=");
+        expectResumed(build, build.size(),
+                "The reader has it all, so only what is new follows.",
+                "", "Last-Event-ID", "" + build.size());
+    }
+
+    /// One more line shows that nothing else came before.
+    private void expectResumed(Build build, int seen, String likely, String query,
+            String... headers) {
+        try (EventReader reader = build.follow(query, headers)) {
+            build.expectAfter(seen, reader, likely);
+            int shown = build.size();
+            build.say(word(5));
+            build.expectAfter(shown, reader, likely);
+        }
+    }
+
+    @Requirement(id = "04.4", points = 2, todo = 3)
+    @DisplayName("an id that is not of this log: reset, then the log from its first line")
+    void reset() {
+        Build build = new Build(number(2, 4));
+        new Build(9);
+        int size = build.size();
+        for (String id : List.of("" + (size + 1), "0", "-" + number(1, size),
+                "0" + size,
+                size + ".0", "+1", word(4), size + "x", "99999999999",
+                "" + Long.MAX_VALUE,
+                "18446744073709551617", "4294967297")) {
+            try (EventReader reader = build.follow("", "Last-Event-ID", id)) {
+                expectReset(build, reader);
+            }
+        }
+        try (EventReader reader = build.follow("?lastEventId=%D9%A1")) { // an Arabic 1
+            expectReset(build, reader);
+            build.say(word(5));
+            build.expectAfter(size, reader, "After a reset, too, the stream goes on.");
+        }
+    }
+
+    private static void expectReset(Build build, EventReader reader) {
+        reader.expect("", "reset", "{}",
+                "This log has given no such id: say so with `reset`, which has no id itself.");
+        build.expectAfter(0, reader, "After `reset` the whole log follows.");
+    }
+
+    @Requirement(id = "04.5", points = 3, todo = 4)
+    @DisplayName("what is added while a reader joins reaches it, once and in order")
+    void join() {
+        List<String> places = Arrays.asList("before reading", "after reading",
+                "before joining");
+        Collections.shuffle(places, random);
+        for (String place : places) {
+            Build build = new Build(number(2, 4));
+            whileJoining(place, build, word(7));
+        }
+        whileJoining("after reading", new Build(number(1, 3)), null);
+    }
+
+    /// Holds a reader's request at a place, has a line come in between, and lets it go on. A program
+    /// that holds a lock there has that line wait, and it comes afterwards.
+    ///
+    /// @param text of the line, or null to finish the build
+    private void whileJoining(String place, Build build, String text) {
+        int seen = number(0, 1);
+        String likely = "A line came while this reader was joining, " + place
+                + ": between replay"
+                + " and live there must be no gap and no overlap. Does `append` wait meanwhile?";
+        try (EventReader reader = EventReader.connect(program, talk);
+                EventReader builder = reader.another()) {
+            pauses().hold(place);
+            if (seen == 0) reader.follow(build.path + "/log");
+            else reader.follow(build.path + "/log", "Last-Event-ID", "" + seen);
+            Pauses.Held held = pauses().next(5);
+            for (int i = 0; held == null && !reader.isReadable() && i < SOON / 5; i++) {
+                held = pauses().next(5);
+            }
+            pauses().holdNoMore();
+            boolean ends = text == null;
+            build.lines.add(ends ? "passed" : text);
+            String path = build.path + (ends ? "/finish" : "/lines");
+            String body = json(ends ? "status" : "text", build.lines.getLast());
+            talk.step("meanwhile:");
+            talk.curl("POST", path, body);
+            builder.send("POST", path, body);
+            if (held != null) {
+                for (int i = 0; !builder.isReadable() && !held.blocksAnother(5)
+                        && i < SOON / 5;) {
+                    i++;
+                }
+                held.close();
+            }
+            build.accepted(builder.answer());
+            reader.answer().expect(200, "The log is there.");
+            if (ends) {
+                String status = build.lines.removeLast();
+                build.expectAfter(seen, reader, likely);
+                reader.expect(build.size() + 1, "done", status, likely)
+                        .expectEnd("After `done` comes nothing.");
+            } else {
+                build.say(word(4));
+                build.expectAfter(seen, reader, likely);
+            }
+        }
+    }
+
+    @Requirement(id = "04.6", points = 3, todo = 4)
+    @DisplayName("done ends the stream, then 204 keeps the reader away; who has left is forgotten")
+    void end() {
+        Build build = new Build(number(2, 4));
+        try (EventReader observer = EventReader.connect(program, talk);
+                EventReader live = build.follow("");
+                EventReader second = build.follow("", "Last-Event-ID", "1")) {
+            streamsAre(2, observer,
+                    "Two read, and nobody else does. Does each reader `join`, and"
+                            + " `leave` when its stream is gone?");
+            if (random.nextBoolean()) second.reset();
+            else second.close();
+            streamsAre(1, observer,
+                    "A reader has closed its connection. Does it `leave` when its"
+                            + " stream is gone?");
+            build.expectAfter(0, live, OTHER);
+            int lines = build.size();
+            String status = build.finish();
+            expectDone(lines + 1, status, live);
+            streamsAre(0, observer,
+                    "The only reader has had `done`. Does it `leave` when its"
+                            + " stream is gone?");
+            build.lines.removeLast();
+            for (int seen : new int[] {0, lines - 1, lines}) {
+                String[] headers = seen == 0 ? new String[0]
+                        : new String[] {"Last-Event-ID", "" + seen};
+                try (EventReader late = build.follow("", headers)) {
+                    build.expectAfter(seen, late, OTHER);
+                    expectDone(lines + 1, status, late);
+                }
+            }
+            streamsAre(0, observer, "Nothing more comes for those who came late.");
+            String likely =
+                    "The reader has `done` already. Any 200 would have EventSource come back"
+                            + " for ever; 204 makes it stop.";
+            get(build.path + "/log", "Last-Event-ID", "" + (lines + 1))
+                    .expect(204, likely);
+            get(build.path + "/log?lastEventId=" + (lines + 1)).expect(204, likely);
+            post(build.path + "/lines", json("text", word(3))).expect(409,
+                    DONE_ALREADY);
+        }
+    }
+
+    private static void expectDone(int id, String status, EventReader reader) {
+        reader.expect(id, "done", status,
+                "After the last line comes `done`, with an id of its own and the status.")
+                .expectEnd(
+                        "After `done` the stream ends, for those who come late, too.");
+    }
+
+    /// Asks until the gauge says so.
+    private void streamsAre(int wanted, EventReader observer, String likely) {
+        talk.curl("GET", "/streams", null);
+        long end = System.nanoTime() + SOON * 1_000_000L;
+        while (true) {
+            Answer answer = observer.send("GET", "/streams", null).answer();
+            boolean right = answer.json().path("streams").doubleValue() == wanted;
+            if (right) return;
+            if (System.nanoTime() > end) answer.expectJson("streams", wanted, likely);
+        }
+    }
+}
