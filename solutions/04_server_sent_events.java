@@ -109,12 +109,10 @@ record Reading(HttpServerExchange exchange, Build build, EventStream stream) {
     void begin() {
         // TODO 2: Answer 204 to those who have `done`. Else set both headers, write
         //   `retry`, `reset` where it is due, and have `build.follow` send the rest.
+        String inUrl = Http.query(exchange, "lastEventId");
         String lastId = exchange.getRequestHeaders().getFirst("Last-Event-ID");
-        if (lastId == null || lastId.isEmpty()) {
-            lastId = Objects.requireNonNullElse(Http.query(exchange, "lastEventId"),
-                    "");
-        }
-        int seen = build.log.numberOf(lastId);
+        if (lastId == null || lastId.isEmpty()) lastId = inUrl;
+        int seen = build.log.numberOf(lastId == null ? "" : lastId);
         if (build.log.isOver(seen)) {
             Http.empty(exchange, 204);
             return;

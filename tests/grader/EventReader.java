@@ -229,6 +229,7 @@ public final class EventReader implements AutoCloseable {
         deadline = System.nanoTime() + Requirements.SOON * 1_000_000L;
         raw.reset();
         String type = "";
+        String id = null;
         StringBuilder data = new StringBuilder();
         try {
             for (String line = line(); line != null; line = line()) {
@@ -239,6 +240,7 @@ public final class EventReader implements AutoCloseable {
                 }
                 if (line.isEmpty()) {
                     type = "";
+                    id = null;
                     raw.reset();
                     continue;
                 }
@@ -247,7 +249,14 @@ public final class EventReader implements AutoCloseable {
                 switch (field[0]) {
                     case "data" -> data.append(value).append('\n');
                     case "event" -> type = value;
-                    case "id" -> lastId = value.indexOf(0) < 0 ? value : lastId;
+                    case "id" -> {
+                        if (id != null && !id.equals(value)) {
+                            throw talk.failure(wanted, shown(), shown().length() - 1,
+                                    "No blank line ends this event, so it runs into the next.");
+                        }
+                        id = value;
+                        if (value.indexOf(0) < 0) lastId = value;
+                    }
                     case "retry" -> retry = value.matches("[0-9]+") ? value : retry;
                     default -> { // a comment, or unknown
                     }
@@ -257,7 +266,7 @@ public final class EventReader implements AutoCloseable {
             program.spoil("no event");
             String part = raw.size() == 0 ? "" : ", after\n" + shown();
             throw talk.failure(wanted, "nothing more within " + seconds() + part, -1,
-                    likely);
+                    data.isEmpty() ? likely : "No blank line ends this event.");
         } catch (IOException reset) {
             // This is an end, too.
         }

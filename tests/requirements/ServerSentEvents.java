@@ -15,7 +15,18 @@ import tools.jackson.databind.json.JsonMapper;
 @DisplayName("04 Server-sent events: a build's log")
 class ServerSentEvents extends Requirements {
     private static final String DONE_ALREADY = "This part was done already.";
-    private static final String OTHER = "This must be the next event of this log.";
+    private static final String NEXT = "This must be the next event of this log.";
+    private static final String HEADER_WINS =
+            "The header Last-Event-ID wins over the query,"
+                    + " as EventSource keeps asking for the same URL.";
+    private static final String DATA =
+            "Each line of the text needs a `data: ` of its own, with"
+                    + " the blank: a reader drops one. CRLF, CR and LF end a line, nothing else does.";
+    private static final String ONE_STEP =
+            " was added while the reader was joining. To read the"
+                    + " log and to join must be one step for `append`, or the reader must know what it"
+                    + " has already.";
+    private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
     /// A build, and what it ought to have in its log.
     private final class Build {
@@ -85,6 +96,7 @@ class ServerSentEvents extends Requirements {
                             value -> List.of(value.toLowerCase().split("[\\s,]+"))
                                     .contains("no-cache"),
                             "Without no-cache something on the way may keep the answer.");
+            build.say(word(6));
             build.expectAfter(0, reader,
                     "A reader without an id gets the log from its first line.");
             if (!reader.retry().equals("1000")) {
@@ -98,8 +110,7 @@ class ServerSentEvents extends Requirements {
             for (int i = 0; i < 3; i++) {
                 build.say(word(6));
                 build.expectAfter(shown++, reader,
-                        "A stream stays open, and each new line of this build goes on it"
-                                + " at once.");
+                        "A stream stays open, and takes each new line of its own build.");
             }
         }
     }
@@ -108,21 +119,18 @@ class ServerSentEvents extends Requirements {
     @DisplayName("a text arrives unchanged, whatever it holds; only CR, LF and CRLF end a line")
     void text() {
         List<String> texts = new ArrayList<>(List.of("%s\n%s", "%s\r\n%s", "%s\r%s",
-                " %s",
-                "", "\n%s", "%s\n\n%s", "%s\n", "\r", "%s\r\n\r%s\n\r%s", "  %s\n   %s",
+                " %s", "", "\n%s", "%s\n\n%s", "%s\n", "\r", "%s\r\n\r%s\n\r%s",
+                "  %s\n   %s",
                 ":%s", "%s: %s", "data: %s", "%s\nid: 9\nevent: done\n\ndata: %s",
                 "\t%s\u00e9\u20ac\ud83d\ude00", "%s\u2028%s\u0085%s\u000b%s\f"));
         Collections.shuffle(texts, random);
         Build build = new Build(0);
         try (EventReader live = build.follow("")) {
-            for (String text : texts) {
-                build.say(text.replace("%s", word(3)));
-                expectText(build, build.size(), live);
-            }
-            build.say(word(4));
-            expectText(build, build.size(), live);
+            for (String text : texts) build.say(text.replace("%s", word(3)));
+            for (int i = 1; i <= build.size(); i++) expectText(build, i, live);
         }
         try (EventReader late = build.follow("")) {
+            build.say(word(4));
             for (int i = 1; i <= build.size(); i++) expectText(build, i, late);
         }
     }
@@ -130,8 +138,7 @@ class ServerSentEvents extends Requirements {
     private static void expectText(Build build, int id, EventReader reader) {
         String text = build.lines.get(id - 1);
         reader.expect(id, "line", text.replaceAll("\r\n?", "\n"),
-                "Each line of the text needs `data: ` of its own, the blank included: a reader"
-                        + " drops one. CRLF, CR and LF end a line, nothing else does.");
+                DATA);
     }
 
     @Requirement(id = "04.3", points = 2, todo = 2)
@@ -144,15 +151,9 @@ class ServerSentEvents extends Requirements {
                 "The reader has seen event " + seen + ", so it needs those after it.";
         expectResumed(build, seen, likely, "", "Last-Event-ID", "" + seen);
         expectResumed(build, seen, likely, "?lastEventId=" + seen);
-        expectResumed(build, seen,
-                "The header Last-Event-ID wins over the query: EventSource"
-                        + " keeps asking for the same URL.",
-                "?lastEventId=" + other,
+        expectResumed(build, seen, HEADER_WINS, "?lastEventId=" + other,
                 "Last-Event-ID", "" + seen);
-        expectResumed(build, other,
-                "The header Last-Event-ID wins over the query: EventSource"
-                        + " keeps asking for the same URL.",
-                "?lastEventId=" + seen,
+        expectResumed(build, other, HEADER_WINS, "?lastEventId=" + seen,
                 "Last-Event-ID", "" + other);
         expectResumed(build, 0, "An empty lastEventId is none: the whole log.",
                 "?lastEventId=");
@@ -165,10 +166,8 @@ class ServerSentEvents extends Requirements {
     private void expectResumed(Build build, int seen, String likely, String query,
             String... headers) {
         try (EventReader reader = build.follow(query, headers)) {
-            build.expectAfter(seen, reader, likely);
-            int shown = build.size();
             build.say(word(5));
-            build.expectAfter(shown, reader, likely);
+            build.expectAfter(seen, reader, likely);
         }
     }
 
@@ -178,26 +177,23 @@ class ServerSentEvents extends Requirements {
         Build build = new Build(number(2, 4));
         new Build(9);
         int size = build.size();
-        for (String id : List.of("" + (size + 1), "0", "-" + number(1, size),
-                "0" + size,
-                size + ".0", "+1", word(4), size + "x", "99999999999",
-                "" + Long.MAX_VALUE,
-                "18446744073709551617", "4294967297")) {
-            try (EventReader reader = build.follow("", "Last-Event-ID", id)) {
-                expectReset(build, reader);
-            }
+        for (String id : List.of("0", "-" + number(1, size), "0" + size, size + ".0",
+                "+" + size, word(4), size + "x", "99999999999", "" + Long.MAX_VALUE,
+                "4294967297", "18446744073709551617")) {
+            expectReset(build, "", "Last-Event-ID", id);
         }
-        try (EventReader reader = build.follow("?lastEventId=%D9%A1")) { // an Arabic 1
-            expectReset(build, reader);
-            build.say(word(5));
-            build.expectAfter(size, reader, "After a reset, too, the stream goes on.");
-        }
+        expectReset(build, "", "Last-Event-ID", "" + (build.size() + 1));
+        expectReset(build, "?lastEventId=%D9%A1"); // an Arabic 1
     }
 
-    private static void expectReset(Build build, EventReader reader) {
-        reader.expect("", "reset", "{}",
-                "This log has given no such id: say so with `reset`, which has no id itself.");
-        build.expectAfter(0, reader, "After `reset` the whole log follows.");
+    /// One more line shows that nothing else came before.
+    private void expectReset(Build build, String query, String... headers) {
+        try (EventReader reader = build.follow(query, headers)) {
+            build.say(word(5));
+            reader.expect("", "reset", "{}",
+                    "This log has given no such id: say so with `reset`, which has no id.");
+            build.expectAfter(0, reader, "After `reset` the whole log follows.");
+        }
     }
 
     @Requirement(id = "04.5", points = 3, todo = 4)
@@ -220,7 +216,8 @@ class ServerSentEvents extends Requirements {
                     seen == 0 ? new String[0]
                             : new String[] {"Last-Event-ID", "" + seen});
             Runnable adds = () -> {
-                talk.curl("POST", build.path + "/lines", line);
+                talk.curl("POST", build.path + "/lines", line, "Content-Type",
+                        "application/json");
                 builder.send("POST", build.path + "/lines", line);
             };
             boolean linesFirst = place.equals("before telling");
@@ -230,11 +227,7 @@ class ServerSentEvents extends Requirements {
             build.accepted(builder.answer());
             reader.answer().expect(200, "The log is there, and more may come.");
             build.say(word(4));
-            build.expectAfter(seen, reader, "Event " + (build.size() - 1)
-                    + " was added while"
-                    + " the reader was joining (" + place
-                    + "). To read the log and to join must"
-                    + " be one step for `append`, or the reader must see what it has already.");
+            build.expectAfter(seen, reader, "Event " + (build.size() - 1) + ONE_STEP);
         }
     }
 
@@ -270,33 +263,29 @@ class ServerSentEvents extends Requirements {
                 EventReader live = build.follow("");
                 EventReader second = build.follow("", "Last-Event-ID", "1")) {
             streamsAre(2, observer,
-                    "Two read, and nobody else does. Does each reader `join`, and"
-                            + " `leave` when its stream is gone?");
+                    "Two read, all others have left. Does each reader `join`?" + LEAVE);
             if (random.nextBoolean()) second.reset();
             else second.close();
             streamsAre(1, observer,
-                    "A reader has closed its connection. Does it `leave` when its"
-                            + " stream is gone?");
-            build.expectAfter(0, live, OTHER);
+                    "A reader has closed its connection." + LEAVE);
             int lines = build.size();
             String status = build.finish();
+            build.lines.removeLast();
+            build.expectAfter(0, live, NEXT);
             expectDone(lines + 1, status, live);
             streamsAre(0, observer,
-                    "The only reader has had `done`. Does it `leave` when its"
-                            + " stream is gone?");
-            build.lines.removeLast();
+                    "The only reader has had `done`." + LEAVE);
             for (int seen : new int[] {0, lines - 1, lines}) {
                 String[] headers = seen == 0 ? new String[0]
                         : new String[] {"Last-Event-ID", "" + seen};
                 try (EventReader late = build.follow("", headers)) {
-                    build.expectAfter(seen, late, OTHER);
+                    build.expectAfter(seen, late, NEXT);
                     expectDone(lines + 1, status, late);
                 }
             }
             streamsAre(0, observer, "Nothing more comes for those who came late.");
             String likely =
-                    "The reader has `done` already. Any 200 would have EventSource come back"
-                            + " for ever; 204 makes it stop.";
+                    "The reader has `done`: 204 keeps EventSource from coming back.";
             get(build.path + "/log", "Last-Event-ID", "" + (lines + 1))
                     .expect(204, likely);
             get(build.path + "/log?lastEventId=" + (lines + 1)).expect(204, likely);
