@@ -331,9 +331,9 @@ class Builds {
 interface Follower {
     // language=JavaScript
     String SCRIPT = """
-            function follow(build, last, { show, state, failed, signal }) {
-              const url = () => `/builds/${build}/log?lastEventId=${last}`;
-              const source = new EventSource(url());
+            function follow(build, last, { who, show, state, failed, signal }) {
+              const path = `/builds/${build}/log?who=${who}&lastEventId=`;
+              const source = new EventSource(path + last);
               signal.addEventListener("abort", () => source.close());
               source.onopen = () => state("open");
               for (const type of ["line", "done", "reset"]) {
@@ -346,7 +346,7 @@ interface Follower {
                 state("reconnecting");
                 if (source.readyState !== EventSource.CLOSED) return;
                 const once = new AbortController();
-                const answer = await fetch(url(), { signal: once.signal });
+                const answer = await fetch(path + last, { signal: once.signal });
                 if (answer.status === 204) state("ended");
                 else if (answer.ok) failed("Nobody knows: now it is 200.");
                 else failed((await answer.json()).detail);
