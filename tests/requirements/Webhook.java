@@ -11,7 +11,6 @@ import java.security.GeneralSecurityException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
-import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
@@ -25,6 +24,11 @@ class Webhook extends Requirements {
     private static final String SECRET = "It's a Secret to Everybody";
     private static final String TOKEN = "fountain-at-noon";
     private static final int READS = 5;
+    /// How long a delivery may wait for another by other means than a lock, in milliseconds.
+    private static final int QUEUED = 2_000;
+
+    private static final String STUCK =
+            "Deliveries at the same instant must not wait for each other for ever.";
 
     private record Post(String id, String caption) {}
 
@@ -60,9 +64,13 @@ class Webhook extends Requirements {
                         "X-Hub-Signature-256", signature);
     }
 
+    /// A change with this value.
+    private static String value(Object... members) {
+        return "{\"field\":\"media\",\"value\":" + json(members) + "}";
+    }
+
     private static String change(Post post) {
-        return json("field", "media", "value",
-                Map.of("media_id", post.id, "caption", post.caption));
+        return value("media_id", post.id, "caption", post.caption);
     }
 
     private String entry(String... changes) {
@@ -143,8 +151,8 @@ class Webhook extends Requirements {
     @DisplayName("the handshake echoes the challenge as plain text, to one who knows the token")
     void handshake() {
         for (String challenge : List.of("" + number(1_000_000_000, 2_000_000_000),
-                "0" + word(12), "<script>" + word(3) + "(\"&amp;\")</script>",
-                " 50%25 + a=b&c '" + word(3) + "' \u00e9\u20ac ")) {
+                "<script>" + word(3) + "(\"&amp;\")</script>",
+                " 0050%25 + a=b&c '" + word(3) + "' \u00e9\u20ac ")) {
             Answer answer = handshake("subscribe", TOKEN, challenge).expect(200,
                     "The mode is subscribe, the token is right, and a challenge is there.");
             answer.expectHeader("Content-Type", "Content-Type: text/plain",
@@ -163,8 +171,7 @@ class Webhook extends Requirements {
         handshake("subscribe", TOKEN.substring(0, number(1, 9)), challenge)
                 .expect(403, token);
         handshake("subscribe", TOKEN.toUpperCase(), challenge).expect(403, token);
-        handshake("subscribe", "", challenge).expect(403, token);
-        handshake("un" + "subscribe", TOKEN, challenge).expect(403,
+        handshake("unsubscribe", TOKEN, challenge).expect(403,
                 "The only mode is subscribe.");
         String missing =
                 "A parameter that is missing is null. Can your comparison bear it?";
@@ -172,7 +179,6 @@ class Webhook extends Requirements {
         handshake("subscribe", null, challenge).expect(403, missing);
         handshake("subscribe", TOKEN, null).expect(403,
                 "Without a challenge there is nothing to echo.");
-        get("/webhook").expect(403, missing);
     }
 
     @Requirement(id = "05.2", points = 2, todo = 2)
@@ -225,12 +231,10 @@ class Webhook extends Requirements {
                 "These are not the bytes that were signed, though they mean the same.");
         deliver(body, "sha256=" + hex(SECRET, "")).expect(401,
                 "Only the body has been left out of this signature.");
-        for (String wrong : List.of(right, "sha256=",
-                "sha256=" + right.substring(0, 62),
-                "sha256=" + right + "00", "sha256=" + right.substring(0, 63) + "g",
-                "sha256=" + word(9), "sha1=" + HexFormat.of()
-                        .formatHex(hmac("HmacSHA1", SECRET, body)),
-                "sha1=" + right, "sha256=" + Base64.getEncoder()
+        for (String wrong : List.of(right, "sha1=" + right, "sha256=",
+                "sha256=" + right.substring(0, 62), "sha256=" + right + "00",
+                "sha256=" + right.substring(0, 63) + "g",
+                "sha256=" + Base64.getEncoder()
                         .encodeToString(hmac("HmacSHA256", SECRET, body)))) {
             deliver(body, wrong).expect(401, malformed);
         }
@@ -248,53 +252,54 @@ class Webhook extends Requirements {
         String id = word(8);
         Post good = new Post(id + "a", word(6));
         Post other = new Post(id + "b", word(6));
-        for (String body : List.of(word(5), "[" + batch(good) + "]",
-                batch(good).substring(1), "{}", json("object", "instagram"),
-                batch(good).replace("\"instagram\"", "7"),
-                json("object", "instagram", "entry", Map.of("0", id)),
-                batch(entry(change(good)), "" + number(1, 9)),
-                batch(entry(change(good)), json("id", word(4))),
-                batch(entry(change(good)), json("changes", word(4))),
-                batch(entry(change(good), "null")),
-                batch(entry(change(good), json("value", Map.of("media_id", id)))),
-                batch(entry(change(good), json("field", "media"))),
-                batch(entry(change(good), json("field", "media", "value", id))),
-                batch(entry(change(good)), entry(value("caption", id))),
-                batch(entry(change(good)), entry(value("media_id", id))),
-                batch(entry(change(good)),
-                        entry(value("media_id", number(1, 99), "caption", id))),
-                batch(entry(change(good)),
-                        entry(value("media_id", "", "caption", id))),
-                batch(entry(change(good)),
-                        entry(value("media_id", id, "caption", number(1, 99)))))) {
-            deliver(body).expect(400,
-                    "The signature is right, but a part of this has another shape.");
-        }
+        refuse("the body is not JSON", word(5));
+        refuse("the body is an array", "[" + batch(good) + "]");
+        refuse("there is no entry", json("object", "instagram"));
+        refuse("object is a number", batch(good).replace("\"instagram\"", "7"));
+        refuse("the second entry is a number",
+                batch(entry(change(good)), "" + number(1, 9)));
+        refuse("changes is a text of the second entry",
+                batch(entry(change(good)), json("changes", word(4))));
+        refuse("the second change has no field",
+                batch(entry(change(good), json("value", Map.of("media_id", id)))));
+        refuse("the second change has no value",
+                batch(entry(change(good), json("field", "media"))));
+        refuse("the second value is a text",
+                batch(entry(change(good), json("field", "media", "value", id))));
+        refuse("the second post has no media_id",
+                batch(entry(change(good)), entry(value("caption", id))));
+        refuse("the second post has no caption",
+                batch(entry(change(good)), entry(value("media_id", id))));
+        refuse("the second media_id is a number", batch(entry(change(good)),
+                entry(value("media_id", number(1, 99), "caption", id))));
+        refuse("the second media_id is empty", batch(entry(change(good)),
+                entry(value("media_id", "", "caption", id))));
+        refuse("the second caption is a number", batch(entry(change(good)),
+                entry(value("media_id", id, "caption", number(1, 99)))));
         expectPosts(id, List.of(),
                 "All or nothing: look at the whole batch before you publish any of it.");
-        for (String body : List.of(batch(new String[0]), batch(entry()),
+        for (String body : List.of(batch(new String[0]),
                 batch(good).replace("instagram", "page" + word(2)),
-                json("object", word(5), "entry", number(1, 99)),
-                batch(entry(json("field", word(5), "value", number(1, 99)))),
-                batch(entry(json("field", "comments", "value",
-                        Map.of("media_id", id + "c", "caption", word(3)))),
-                        entry(json("field", word(6)))))) {
+                json("object", word(7), "entry", number(1, 99)),
+                batch(entry(json("field", word(7), "value", number(1, 99)))),
+                batch(entry(change(new Post(id + "c", word(3))).replace("media\"",
+                        "comments\"")),
+                        entry(json("field", word(7)))))) {
             deliver(body).expect(200,
                     "This is nothing that we know or need. An error would have it sent again.");
         }
         expectPosts(id, List.of(),
                 "Only the field media of the object instagram is published.");
-        deliver(batch(entry(json("field", word(5)), change(good)),
+        deliver(batch(entry(json("field", word(7)), change(good)),
                 entry(change(other))))
                 .expect(200, "The unknown change is ignored, the others are not.");
         expectPosts(id, List.of(good, other),
-                "These posts are new: a batch that was refused or ignored leaves no id behind, and one"
-                        + " unknown change does not hide the others.");
+                "These posts are new: a batch that was refused or ignored leaves no id"
+                        + " behind, and one unknown change does not hide the others.");
     }
 
-    /// A change with this value.
-    private static String value(Object... members) {
-        return "{\"field\":\"media\",\"value\":" + json(members) + "}";
+    private void refuse(String what, String body) {
+        deliver(body).expect(400, "It is rightly signed, but " + what + ".");
     }
 
     @Requirement(id = "05.5", points = 2, todo = 4)
@@ -310,8 +315,8 @@ class Webhook extends Requirements {
         deliver(first).expect(200, repeated);
         deliver(batch(new Post(posts[0].id, word(7)))).expect(200, repeated);
         expectPosts(id, List.of(posts[0]),
-                "This post has come three times. It is known by its media_id, not by other bytes, and"
-                        + " what is published stays as it is.");
+                "This post has come three times. It is known by its media_id, not by"
+                        + " other bytes, and what is published stays as it is.");
         deliver(batch(entry(change(posts[0]), change(posts[1]), change(posts[0]))))
                 .expect(200, "One is known, one is new.");
         expectPosts(id, List.of(posts[0], posts[1]),
@@ -321,8 +326,8 @@ class Webhook extends Requirements {
                 entry(), entry(change(posts[3]), change(posts[2]), change(posts[4]))))
                 .expect(200, "Some are known, some are new.");
         expectPosts(id, List.of(posts[0], posts[1], posts[2], posts[3], posts[4]),
-                "Every entry and every change counts, in their order, and an id only once in a batch,"
-                        + " too.");
+                "Every entry and every change counts, in their order, and an id only"
+                        + " once in a batch, too.");
         deliver(batch(posts[5], posts[4])).expect(200, "One is new, one is known.");
         expectPosts(id, List.of(posts), "The new one comes last.");
     }
@@ -336,34 +341,29 @@ class Webhook extends Requirements {
         }
     }
 
-    /// Two deliveries have a post in common. The first is held where it reads for the nth time what
-    /// is published, until the second is answered or waits for a lock of the first.
+    /// A delivery is held where it reads for the nth time what is published. Meanwhile come another
+    /// post, and a copy of the one that is held.
     ///
-    /// @return false where the first does not read so often
+    /// @return false where it does not read so often
     private boolean together(int nth, Connection one, Connection other) {
         String id = word(8);
-        Post common = new Post(id + "a", word(6));
+        Post post = new Post(id + "a", word(6));
         Post more = new Post(id + "b", word(6));
         pauses().hold("read");
-        talk.step("# The next two at the same instant:");
-        send(one, batch(common));
+        talk.step("# These three at the same instant:");
+        send(one, post);
         boolean isHeld;
         try (Pauses.Held held = nthRead(nth, one)) {
             pauses().holdNoMore();
             isHeld = held != null;
-            send(other, batch(more, common));
-            long ends = System.nanoTime() + SOON * 1_000_000L;
-            while (isHeld && !other.isThere() && !held.blocksAnother(5)
-                    && System.nanoTime() < ends);
+            meanwhile(held, other, more, "This is a new post.");
+            meanwhile(held, other, post, "A copy of this is just being published.");
         }
-        String likely = "Two deliveries at once must not wait for each other for ever.";
-        one.get(likely).expect(200, "This is a new post.");
-        other.get(likely).expect(200,
-                "One is new, and of one a copy is just being published.");
+        one.get(STUCK).expect(200, "This is a new post.");
         Answer answer = get("/posts").expect(200, "This part was done already.");
         List<Post> found = posts(answer, id);
-        var wanted = List.of(common, more);
-        if (found.size() != 2 || !new HashSet<>(found).equals(new HashSet<>(wanted))) {
+        var wanted = List.of(post, more);
+        if (found.size() != 2 || !found.containsAll(wanted)) {
             throw unlike(answer, wanted, found, found.size() > 2
                     ? "Both looked whether it is known before either published it. Look and publish"
                             + " in one step that no other thread can enter."
@@ -373,7 +373,19 @@ class Webhook extends Requirements {
         return isHeld;
     }
 
-    private static void send(Connection connection, String body) {
+    /// Delivers while another delivery is held, which is let go if this one waits for it.
+    private void meanwhile(Pauses.Held held, Connection connection, Post post,
+            String likely) {
+        send(connection, post);
+        long ends = System.nanoTime() + QUEUED * 1_000_000L;
+        while (held != null && !connection.isThere()) {
+            if (held.blocksAnother(5) || System.nanoTime() > ends) held.close();
+        }
+        connection.get(STUCK).expect(200, likely);
+    }
+
+    private void send(Connection connection, Post post) {
+        String body = batch(post);
         connection.send("POST", "/webhook", body, "X-Hub-Signature-256", sign(body));
     }
 
