@@ -45,7 +45,7 @@ class Bench implements Callable<Integer> {
             description = "How often each is measured; 7 where it is left out.") int runs =
                     7;
     @Option(names = "--json", paramLabel = "FILE",
-            description = "Where the figures go; build/bench.json where it is left out.") Path json =
+            description = "Where the figures go; else build/bench.json.") Path json =
                     Path.of("build/bench.json");
     @Option(names = {"-h", "--help"}, usageHelp = true,
             description = "Show this help.") boolean help;

@@ -26,7 +26,7 @@ import picocli.CommandLine.Parameters;
         description = "Grades known submissions many times while all cores are busy, and counts"
                 + " how often the verdict was the expected one.",
         footer = {"", "Examples:",
-            "  ./jbang repeat                every submission that is about a race, and its solution",
+            "  ./jbang repeat                all that is about a race",
             "  ./jbang repeat --times 5 03   all of exercise 03"})
 class Repeat implements Callable<Integer> {
     private static final Random SEEDS = new Random();

@@ -13,8 +13,8 @@ import java.util.stream.Stream;
 
 /// Something that a learner may hand in: a solution with a patch. The file is
 /// `tests/wrong/NN_name/what.patch` or `tests/right/NN_name/what.patch`: what it is about, in a
-/// wrong one a line `Fails: 01.2 01.3`, a line `Race` where the verdict hangs on what happens first,
-/// and a unified diff against the solution.
+/// wrong one a line `Fails: 01.2 01.3`, a line `Race` where the verdict hangs on what happens
+/// first, and a unified diff against the solution.
 record Submission(Exercise exercise, String name, List<String> fails, boolean race,
         List<String> diff) {
     static List<Submission> all(String kind) throws IOException {
