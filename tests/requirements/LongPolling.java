@@ -1,0 +1,358 @@
+package requirements;
+
+import grader.Answer;
+import grader.Connection;
+import grader.Pauses;
+import grader.Requirement;
+import grader.Requirements;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+
+@DisplayName("02 Long polling: a food order on its way")
+class LongPolling extends Requirements {
+    /// Longer than any requirement takes: a request that waits for so long waits for news.
+    private static final String LONG = "&timeout=60000";
+    /// How long a thread is held at most where nothing shows whether the other one gets through.
+    private static final int HOLD_MS = 1_000;
+    private static final String DEADLOCK =
+            "Posting a step is not answered. Do two requests wait for each other?";
+    private static final String EARLY =
+            "Nothing is new for this client, so its request must be held.";
+    private static final String ASLEEP =
+            "A step must wake every request that is held for its order.";
+
+    private final List<Connection> opened = new ArrayList<>();
+    private Connection gauge;
+    private int before;
+
+    @BeforeEach
+    void look() {
+        gauge = connection();
+        before = waiting();
+    }
+
+    @AfterEach
+    void leave() {
+        opened.forEach(Connection::close);
+    }
+
+    private Connection connection() {
+        return note(new Connection(program, talk));
+    }
+
+    private Connection note(Connection connection) {
+        opened.add(connection);
+        return connection;
+    }
+
+    private String place() {
+        return post("/orders", "{}").expect(201, "This part was done already.")
+                .header("Location");
+    }
+
+    private String anyStep() {
+        return List.of("accepted", "cooking", "on_its_way").get(number(0, 2));
+    }
+
+    private Answer add(String order, String step) {
+        return post(order + "/steps", json("step", step));
+    }
+
+    private void added(String order, String step, int version) {
+        add(order, step).expect(200, "The order is not finished, so the step is added.")
+                .expectJson("version", version, "Each step raises the version by one.");
+    }
+
+    private Connection poll(Connection on, String order, long since, String rest) {
+        return on.send("GET", order + "?since=" + since + rest, null);
+    }
+
+    private Connection poll(String order, long since, String rest) {
+        return poll(connection(), order, since, rest);
+    }
+
+    private static Answer expectNews(Answer answer, int version, List<String> steps) {
+        return answer.expect(200, "There is news for this client.")
+                .expectJson("steps", steps,
+                        "Expected is every step after the first `since` ones, in order.")
+                .expectJson("version", version,
+                        "The version is the number of all steps; the client sends it back.");
+    }
+
+    private static void expectNothing(Answer answer, String likely) {
+        answer.expect(204, likely).expectNoBody("204 has no body.");
+    }
+
+    private int waiting() {
+        return gauge.peek("/waiting").json().path("waiting").asInt(-1);
+    }
+
+    /// Waits until the server holds as many more requests than at first.
+    private void awaitHeld(int more, List<Connection> polls) {
+        long ends = System.nanoTime() + SOON * 1_000_000L;
+        while (waiting() < before + more) {
+            for (Connection each : polls) {
+                if (each.isThere()) throw each.get("").failure(
+                        "no answer before the next step", 0, EARLY);
+            }
+            if (System.nanoTime() > ends) throw gaugeSays(before + more,
+                    "A request that is held must be among the waiters of its order.");
+        }
+    }
+
+    /// Waits until as many more requests are held than at first, and no others.
+    private void awaitLeft(int more, String likely) {
+        long ends = System.nanoTime() + SOON * 1_000_000L;
+        while (waiting() != before + more) {
+            if (System.nanoTime() > ends) throw gaugeSays(before + more, likely);
+        }
+    }
+
+    private AssertionError gaugeSays(int wanted, String likely) {
+        get("/waiting").expectJson("waiting", wanted, likely);
+        return talk.failure("\"waiting\": " + wanted + " within " + SOON / 1000 + " s",
+                "another number until just now", -1, likely);
+    }
+
+    @Requirement(id = "02.1", points = 2, todo = 1)
+    @DisplayName("where there is news, it is told at once: every step that the client has not seen")
+    void news() {
+        String order = place();
+        List<String> steps = new ArrayList<>(List.of("placed"));
+        String again = anyStep();
+        for (String step : List.of(again, anyStep(), again, anyStep(), again)) {
+            add(order, step);
+            steps.add(step);
+        }
+        int version = steps.size();
+        Connection client = connection();
+        for (int since = 0; since < version; since++) {
+            expectNews(poll(client, order, since, LONG).get(
+                    "There is news, and yet the request is held. Is the version compared with `since`?"),
+                    version, steps.subList(since, version));
+        }
+        expectNews(get(order), version, steps);
+        for (long since : new long[] {version, version + 1, (1L << 32) + 1, 1L << 53}) {
+            expectNothing(get(order + "?since=" + since + "&timeout=0"),
+                    "There are no steps after the first " + since + ".");
+        }
+        awaitLeft(0, "Who has been answered waits no more.");
+    }
+
+    @Requirement(id = "02.2", points = 2, todo = 4)
+    @DisplayName("a request is held until the next step, which wakes all that wait for this order")
+    void woken() {
+        String order = place();
+        String other = place();
+        Connection elsewhere = poll(other, 1, LONG);
+        List<Connection> clients = new ArrayList<>();
+        for (int i = number(2, 4); i > 0; i--) clients.add(connection());
+        Connection ahead = connection();
+        List<Connection> all = new ArrayList<>(clients);
+        all.add(ahead);
+        for (int version = 1; version < 3; version++) {
+            for (Connection each : clients) poll(each, order, version, LONG);
+            poll(ahead, order, version + number(2, 9), LONG);
+            awaitHeld(all.size() + 1, all);
+            String step = anyStep();
+            added(order, step, version + 1);
+            for (Connection each : clients) {
+                expectNews(each.get(ASLEEP), version + 1, List.of(step));
+            }
+            expectNothing(ahead.get(ASLEEP + " One that is still ahead hears 204."),
+                    "`since` is still above the version: woken, but without news.");
+            awaitLeft(1,
+                    "Who is woken waits no more; the requests for another order do.");
+        }
+        String step = anyStep();
+        added(other, step, 2);
+        expectNews(elsewhere.get(ASLEEP), 2, List.of(step));
+        awaitLeft(0, "Who is woken waits no more: take it out of `waiters`.");
+    }
+
+    @Requirement(id = "02.3", points = 3, todo = 3)
+    @DisplayName("no step is lost that comes between the look at the order and the wait for the next")
+    void race() {
+        Connection customer = connection();
+        Connection kitchen = besides(customer);
+        boolean reads = true;
+        for (int nth = 1; nth < 4 && reads; nth++) {
+            String order = place();
+            String step = anyStep();
+            reads = between(nth, () -> poll(customer, order, 1, LONG), customer,
+                    kitchen,
+                    order, step);
+            kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+            expectNews(customer.get(
+                    "The step came after the look and before the wait, and nobody woke the request."
+                            + " Look and park in one step, or park and look again."),
+                    2, List.of(step));
+            awaitLeft(0, "Who has been answered waits no more.");
+        }
+    }
+
+    /// A connection that is served while the thread of `held` is held, for the gauge as well.
+    private Connection besides(Connection held) {
+        gauge = note(Connection.besides(held));
+        return gauge;
+    }
+
+    /// Sends a request on `one`, and posts a step on `two` right after the first has read the order
+    /// for the nth time.
+    ///
+    /// @return false where it is through, or parked, before it reads so often
+    private boolean between(int nth, Runnable request, Connection one, Connection two,
+            String order, String step) {
+        pauses().hold("read");
+        request.run();
+        Pauses.Held held = nthRead(nth, one);
+        pauses().holdNoMore();
+        if (held == null) held = pauses().next(0);
+        if (held != null) talk.step("(meanwhile, right after it has read the order:)");
+        two.send("POST", order + "/steps", json("step", step));
+        if (held != null) release(held, two);
+        return held != null;
+    }
+
+    private Pauses.Held nthRead(int nth, Connection client) {
+        long ends = System.nanoTime() + SOON * 1_000_000L;
+        while (System.nanoTime() < ends) {
+            Pauses.Held held = pauses().next(5);
+            if (held != null && --nth == 0) return held;
+            if (held != null) held.close();
+            else if (client.isThere() || waiting() > before) return null;
+        }
+        return null;
+    }
+
+    /// Releases a thread as soon as the other request is through, or waits for a lock of it.
+    private static void release(Pauses.Held held, Connection other) {
+        long ends = System.nanoTime() + HOLD_MS * 1_000_000L;
+        while (!other.isThere() && System.nanoTime() < ends) {
+            if (held.blocksAnother(5)) break;
+        }
+        held.close();
+    }
+
+    @Requirement(id = "02.4", points = 2, todo = 4)
+    @DisplayName("of steps that come at the same time each is kept, and none comes after the last")
+    void steps() {
+        Connection cook = connection();
+        Connection rider = besides(cook);
+        boolean reads = true;
+        for (int nth = 1; nth < 4 && reads; nth++) {
+            reads = together(nth, cook, rider, anyStep());
+            int first = version(cook);
+            int second = version(rider);
+            if (first + second != 5 || first * second != 6) {
+                throw rider.get("").failure("versions 2 and 3 for the two steps", -1,
+                        "Both read the order, then both wrote it, and one step is lost. Read and"
+                                + " write in one step.");
+            }
+        }
+        reads = true;
+        for (int nth = 1; nth < 4 && reads; nth++) {
+            reads = together(nth, cook, rider, "delivered");
+            boolean wasFirst = cook.get(DEADLOCK).status() == 200 && version(cook) == 2;
+            if (!wasFirst) cook.get("").expect(409,
+                    "This step came when the order was delivered. Look and write in one step.");
+        }
+        finish();
+    }
+
+    private boolean together(int nth, Connection cook, Connection rider, String step) {
+        String order = place();
+        boolean reads = between(nth,
+                () -> cook.send("POST", order + "/steps", json("step", anyStep())),
+                cook,
+                rider, order, step);
+        rider.get(DEADLOCK).expect(200, "The order was not finished before.");
+        return reads;
+    }
+
+    private static int version(Connection posted) {
+        return posted.get(DEADLOCK).expect(200, "The order is not finished.")
+                .expectJson("version", "\"version\": 2 or 3",
+                        node -> node.isNumber() && List.of(2.0, 3.0)
+                                .contains(node.doubleValue()),
+                        "Each step raises the version by one.")
+                .json().path("version").asInt();
+    }
+
+    private void finish() {
+        String order = place();
+        String last = random.nextBoolean() ? "delivered" : "cancelled";
+        added(order, last, 2);
+        add(order, anyStep()).expect(409, "Nothing comes after " + last + ".");
+        add(order, "delivered").expect(409, "Nothing comes after " + last + ".");
+        expectNews(get(order + "?since=1"), 2, List.of(last));
+        expectNothing(poll(order, 2, LONG).get("The order is finished, so no step will"
+                + " come: do not hold the request."), "Nothing is new.");
+        for (String bad : List.of(json("step", word(7)), json("step", "placed"),
+                "{}")) {
+            post(place() + "/steps", bad).expect(400, "This part was done already.");
+        }
+    }
+
+    @Requirement(id = "02.5", points = 2, todo = 2)
+    @DisplayName("a request is held no longer than its client waits, then answered with 204")
+    void deadline() {
+        String order = place();
+        int ms = number(90, 140);
+        Connection client = connection();
+        long began = System.nanoTime();
+        poll(client, order, 1, "&timeout=" + ms);
+        Answer answer = client.get("After " + ms + " ms the client waits no more. Does"
+                + " `timeout` count in milliseconds?");
+        double took = (System.nanoTime() - began) / 1e6;
+        expectNothing(answer, "The deadline is no error, and brought no news.");
+        if (took < ms - 20) {
+            throw answer.failure("no answer before " + ms + " ms have passed", 0,
+                    "It came after " + Math.round(took) + " ms. Is `timeout` read?");
+        }
+        awaitLeft(0, "At the deadline, take the request out of `waiters`.");
+        expectNothing(poll(client, order, 1, "&timeout=0").get(
+                "With timeout=0 the client does not wait at all."), "Nothing is new.");
+        awaitLeft(0, "With timeout=0 nothing is held.");
+        Connection usual = poll(order, 1, "");
+        Connection longest = poll(order, 1, "&timeout=" + ((1L << 32) + number(0, 9)));
+        awaitHeld(2, List.of(usual, longest));
+        for (String bad : List.of("-1", "-" + number(2, 9999), word(3), "", "1.5",
+                number(1, 99) + "s", ms + "&timeout=" + ms)) {
+            poll(client, order, 1, "&timeout=" + bad)
+                    .get("`timeout` makes no sense here, so do not hold the request.")
+                    .expect(400,
+                            "`timeout` must be one whole number from 0. Http.queryInteger sees to it.");
+        }
+        String step = anyStep();
+        added(order, step, 2);
+        for (Connection each : List.of(usual, longest)) {
+            expectNews(each.get(ASLEEP), 2, List.of(step));
+        }
+        expectNews(poll(client, order, 1, LONG).get("There is news."), 2,
+                List.of(step));
+        awaitLeft(0, "Who has been answered waits no more.");
+    }
+
+    @Requirement(id = "02.6", points = 1, todo = 2)
+    @DisplayName("a client that leaves is let go at once, and only this one")
+    void gone() {
+        String order = place();
+        Connection stays = poll(order, 1, LONG);
+        Connection leaves = poll(order, 1, LONG);
+        Connection crashes = poll(order, number(1, 5), LONG);
+        awaitHeld(3, List.of(stays, leaves, crashes));
+        talk.step("(then the last two of these clients close their connections)");
+        leaves.close();
+        crashes.reset();
+        awaitLeft(1, "Nobody reads that answer any more, and yet the request is held."
+                + " Http.onGone tells when a client has left; take out this waiter, and no other.");
+        String step = anyStep();
+        added(order, step, 2);
+        expectNews(stays.get(ASLEEP), 2, List.of(step));
+        awaitLeft(0, "Who has been answered waits no more.");
+    }
+}
