@@ -25,16 +25,17 @@
 //
 // `GET /auction?name=ada` becomes a WebSocket, with the subprotocol
 // `auction.v1` where the client offers it. All messages are JSON texts. A
-// client says only `{"type":"bid","amount":1250}`, and it hears:
+// client says only `{"type":"bid","amount":1250}`. What is heard, by whom:
 //
-// | message | who hears it, and when |
-// |---|---|
-// | `{"type":"lot","title":"...","highest":0,"bidder":null}` | who comes, before all else; all, when a lot begins |
-// | `{"type":"joined","name":"ada"}` | all, when ada has come; she too |
-// | `{"type":"left","name":"ada"}` | all others, when ada has gone |
-// | `{"type":"bid","amount":1250,"bidder":"ada","id":1}` | all, ada too, when her bid stands |
-// | `{"type":"outbid","highest":1250,"bidder":"ada"}` | only the sender of a bid that does not stand |
-// | `{"type":"error","reason":"..."}` | only the sender of something else |
+// - `{"type":"lot","title":"A lamp","highest":0,"bidder":null}`: who comes,
+//   before all else; and all, when a lot begins
+// - `{"type":"joined","name":"ada"}`: all, when ada has come, she too
+// - `{"type":"left","name":"ada"}`: all others, when ada has gone
+// - `{"type":"bid","amount":1250,"bidder":"ada","id":1}`: all, she too,
+//   when a bid of ada stands
+// - `{"type":"outbid","highest":1250,"bidder":"ada"}`: only the sender of a
+//   bid that does not stand
+// - `{"type":"error","reason":"..."}`: only the sender of anything else
 //
 // 1. In the handshake `name` must be given once and have 1 to 40
 //    characters, counted in code points. Else the answer is 400, and no
@@ -130,7 +131,7 @@ class Board {
 
     Lot lot() {
         Lot read = lot;
-        Pause.at("read"); // The grader may hold a thread here: another comes in between.
+        Pause.at("read"); // The grader may hold a thread here, to let another pass.
         return read;
     }
 
@@ -155,8 +156,8 @@ class Hall {
     private final Set<Bidder> bidders = ConcurrentHashMap.newKeySet();
 
     void comesOrGoes(Bidder bidder, boolean comes) {
-        // TODO 2: Answer who comes with the lot, and `add`; `remove` who goes; then tell all
-        //   a `Presence`, "joined" or "left". All of it in one step.
+        // TODO 2: Answer who comes with the lot, and `add`; `remove` who goes; then
+        //   tell all a `Presence`, "joined" or "left". All of it in one step.
         synchronized (this) {
             if (comes) {
                 bidder.answer(board.lot());
@@ -205,7 +206,7 @@ class Hall {
 // %%
 class Bids {
     static int amount(String text) {
-        // TODO 3: Return the amount of the bid in `text`; throw a Problem where it is none.
+        // TODO 3: Return the amount of the bid in `text`, or throw a Problem.
         ObjectNode bid = Http.object(text.getBytes(StandardCharsets.UTF_8));
         if (!Http.text(bid, "type").equals("bid")) {
             throw new Problem(400, "'type' must be bid.");
@@ -227,8 +228,8 @@ class Auction extends Hall {
     private long lastId;
 
     void bid(Bidder bidder, int amount) {
-        // TODO 4: If the bid is higher than the lot's highest, show it on the board and tell
-        //   all a `Bid` with the next id; else answer `Outbid`. All of it in one step.
+        // TODO 4: If the bid is higher than the lot's highest, show it on the board and
+        //   tell all a `Bid` with the next id; else answer an `Outbid`. In one step.
         synchronized (this) {
             Lot lot = board.lot();
             if (amount > lot.highest()) {

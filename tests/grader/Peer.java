@@ -28,6 +28,8 @@ public final class Peer implements AutoCloseable {
     private static final int CLOSE = 8;
     private static final int PING = 9;
     private static final int PONG = 10;
+    /// Never right, whatever is waited for.
+    private static final Pattern OPEN = Pattern.compile("TODO \\d is not done yet");
 
     /// What has come: a text, or as the last one, how it ended.
     private record Frame(String text, boolean isEnd) {}
@@ -36,6 +38,7 @@ public final class Peer implements AutoCloseable {
     public final String name;
     private final Set<String> asides;
     private final BlockingQueue<Frame> inbox = new LinkedBlockingQueue<>();
+    private volatile long pongedAt;
 
     private Peer(Line line, String name, Set<String> asides) {
         this.line = line;
@@ -68,6 +71,17 @@ public final class Peer implements AutoCloseable {
     public void say(String text) {
         note(" > " + text);
         send(TEXT, text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /// Sends a ping, which notes nothing. Its pong says that all before it has been read.
+    public void ping() {
+        pongedAt = 0;
+        send(PING, new byte[0]);
+    }
+
+    /// Has the pong come, at least so many milliseconds ago?
+    public boolean hasPonged(int ms) {
+        return pongedAt != 0 && System.nanoTime() - pongedAt > ms * 1_000_000L;
     }
 
     /// Begins the closing handshake, as a page does that is left.
@@ -142,6 +156,9 @@ public final class Peer implements AutoCloseable {
             JsonNode found = parse(next.text);
             String differing = differing(wanted, found);
             heard.add(found);
+            if (OPEN.matcher(next.text).find()) {
+                throw failure(json, name + " < " + next.text, -1, likely);
+            }
             if (differing == null) {
                 note(" < " + next.text);
                 return heard;
@@ -213,6 +230,7 @@ public final class Peer implements AutoCloseable {
                     break;
                 }
                 if (code == PING) send(PONG, payload);
+                if (code == PONG) pongedAt = System.nanoTime();
                 if (code > BINARY) continue;
                 if (code == BINARY) text.writeBytes("(binary) ".getBytes());
                 text.write(payload);
