@@ -72,7 +72,8 @@ public final class Broadcast {
         }
 
         private ByteBuffer next() {
-            if (at.next == null || channel.isCloseFrameSent()) return null;
+            boolean added = at != null;
+            if (!added || at.next == null || channel.isCloseFrameSent()) return null;
             at = at.next;
             return at.frame.duplicate();
         }

@@ -1,0 +1,354 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION Exercise: WebSocket for a live auction
+//JAVA 25+
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//DEPS io.undertow:undertow-core:2.3.27.Final
+//DEPS io.undertow:undertow-servlet:2.3.26.Final
+//DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
+//DEPS tools.jackson.core:jackson-databind:3.1.7
+//SOURCES ../shared/*.java
+//SOURCES ../shared/websocket/*.java
+//FILES 03_websocket.java
+//FILES 03_websocket.html=../exercises/03_websocket.html
+
+// %% [markdown]
+// # 03 - Exercise: a live auction
+//
+// A hall full of people bids for one lot after the other. Each of them is
+// connected by a WebSocket. Your server must let them in, tell everybody
+// every bid, and say to a single one what concerns nobody else.
+//
+// **The twist.** Only a higher bid stands. Two people may bid the same at
+// the same instant, on two threads, and only one of them has it.
+//
+// ## What it must do
+//
+// `GET /auction?name=ada` becomes a WebSocket, with the subprotocol
+// `auction.v1` where the client offers it. All messages are JSON texts. A
+// client says only `{"type":"bid","amount":1250}`. What is heard, by whom:
+//
+// - `{"type":"lot","title":"A lamp","highest":0,"bidder":null}`: who comes,
+//   before all else; and all, when a lot begins
+// - `{"type":"joined","name":"ada"}`: all, when ada has come, she too
+// - `{"type":"left","name":"ada"}`: all others, when ada has gone
+// - `{"type":"bid","amount":1250,"bidder":"ada","id":1}`: all, she too,
+//   when a bid of ada stands
+// - `{"type":"outbid","highest":1250,"bidder":"ada"}`: only the sender of a
+//   bid that does not stand
+// - `{"type":"error","reason":"..."}`: only the sender of anything else
+//
+// 1. In the handshake `name` must be given once and have 1 to 40
+//    characters, counted in code points. Else the answer is 400, and no
+//    WebSocket begins. Two people may have the same name.
+// 2. Who comes first hears `lot` as it stands, with its highest bid, and
+//    from then on all that is told to all, `joined` first. No new lot and
+//    no bid may get lost between the two. Who goes, by a close frame or a
+//    reset, is forgotten, and all others hear `left`. `GET /bidders` lists
+//    who is here: `{"bidders":["ada","bob"]}`.
+// 3. A bid is a JSON object whose `type` is `bid` and whose `amount` is a
+//    whole number of cents from 1 to 99,999,999; `1.0` is 1, and other
+//    members do not matter. Any other text gets an `error` with a reason
+//    that is not empty. Its sender stays connected, nobody else hears it.
+// 4. A bid that is higher than the highest of this lot stands. `id` is a
+//    whole number that rises with each of them, over all lots. Everybody
+//    hears the same bids in the same order, so within a lot amounts rise,
+//    too. Any other bid, an equal one too, is `outbid`: its sender hears
+//    the highest bid and whose it is, nobody else hears anything.
+//
+// Done already: a GET without an upgrade gets 426, a text over 65,536
+// bytes closes 1009, binary closes 1003, and `POST /lots
+// {"title":"A lamp"}` begins a lot and answers 204.
+//
+// Run this file, open its page, and see it come alive with each TODO:
+// `./jbang exercises/03_websocket.java`. A TODO that is open answers the
+// handshake with 501, or sends an `error` and closes 1011. Then grade it:
+// `./jbang grade 03`. Stuck? `./jbang hint 03` gives one hint at a time.
+
+// %%
+import io.undertow.server.*;
+import jakarta.websocket.*;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.*;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
+import shared.*;
+import shared.websocket.*;
+import tools.jackson.databind.node.ObjectNode;
+
+// %% [markdown]
+// ## TODO 1: the handshake is HTTP
+//
+// What is wrong with it is said before the upgrade, while a status can say
+// it. `Http.query(exchange, "name")` returns the parameter, null where it
+// is absent, and throws a 400 where it is given twice.
+
+// %%
+class Door {
+    static HttpHandler into(Auction auction) {
+        return Sockets.upgrade("/auction", "auction.v1", Door::check,
+                () -> new Bidder(auction));
+    }
+
+    static void check(HttpServerExchange exchange) {
+        // TODO 1: Throw a 400 unless `name` is given once and has 1 to 40 code points.
+        String name = Objects.toString(Http.query(exchange, "name"), "");
+        long length = name.codePoints().count();
+        if (length < 1 || length > 40) {
+            throw new Problem(400, "'name' must have 1 to 40 characters.");
+        }
+        // END 1
+    }
+}
+
+// %% [markdown]
+// ## Done already: what is said, and the board
+//
+// `new Lot("A lamp")` has no bid yet, `lot.with(1250, "ada")` is the same
+// lot with a new highest bid. The board in the hall shows it to all.
+
+// %%
+record Lot(String type, String title, int highest, String bidder) {
+    Lot(String title) {
+        this("lot", title, 0, null);
+    }
+
+    Lot with(int amount, String bidder) {
+        return new Lot("lot", title, amount, bidder);
+    }
+}
+
+record Presence(String type, String name) {}
+
+record Bid(String type, int amount, String bidder, long id) {}
+
+record Outbid(String type, int highest, String bidder) {}
+
+record Mistake(String type, String reason) {}
+
+class Board {
+    private volatile Lot lot = new Lot("A lamp");
+
+    Lot lot() {
+        Lot read = lot;
+        Pause.at("read"); // The grader may hold a thread here, to let another pass.
+        return read;
+    }
+
+    void show(Lot lot) {
+        this.lot = lot;
+    }
+}
+
+// %% [markdown]
+// ## TODO 2: who comes, who goes
+//
+// `tell` says something to all who were added and not removed, in the order
+// of the calls; `bidder.answer` says it to one. Threads of several clients
+// come here at once. What one of them reads from the board is old as soon
+// as another changes it. So hold the lock that `begin` holds, `synchronized
+// (this)`, from the first look at the board until all is told.
+
+// %%
+class Hall {
+    final Broadcast broadcast = new Broadcast(10_000, 32 * 1024 * 1024);
+    final Board board = new Board();
+    private final Set<Bidder> bidders = ConcurrentHashMap.newKeySet();
+
+    void comesOrGoes(Bidder bidder, boolean comes) {
+        // TODO 2: Answer who comes with the lot, and `add`; `remove` who goes; then
+        //   tell all a `Presence`, "joined" or "left". All of it in one step.
+        synchronized (this) {
+            if (comes) {
+                bidder.answer(board.lot());
+                add(bidder);
+            } else {
+                remove(bidder);
+            }
+            tell(new Presence(comes ? "joined" : "left", bidder.name));
+        }
+        // END 2
+    }
+
+    synchronized void begin(Lot lot) {
+        board.show(lot);
+        tell(lot);
+    }
+
+    void add(Bidder bidder) {
+        broadcast.add(bidder.member);
+        bidders.add(bidder);
+    }
+
+    void remove(Bidder bidder) {
+        broadcast.remove(bidder.member);
+        bidders.remove(bidder);
+    }
+
+    void tell(Object message) {
+        Pause.at("tell"); // The grader may hold a thread here, too.
+        broadcast.tell(Http.JSON.writeValueAsBytes(message));
+    }
+
+    synchronized List<String> names() {
+        return bidders.stream().map(each -> each.name).sorted().toList();
+    }
+}
+
+// %% [markdown]
+// ## TODO 3: is it a bid?
+//
+// A channel has no status 400, but a `Problem` will do: whoever calls this
+// makes it an `error` for the sender. `Http.object(bytes)` parses an object,
+// `Http.text(object, "type")` reads a string and `Http.integer(object,
+// "amount", 1, 9)` a whole number; each throws a `Problem` of its own.
+
+// %%
+class Bids {
+    static int amount(String text) {
+        // TODO 3: Return the amount of the bid in `text`, or throw a Problem.
+        ObjectNode bid = Http.object(text.getBytes(StandardCharsets.UTF_8));
+        if (!Http.text(bid, "type").equals("bid")) {
+            throw new Problem(400, "'type' must be bid.");
+        }
+        return (int) Http.integer(bid, "amount", 1, 99_999_999);
+        // END 3
+    }
+}
+
+// %% [markdown]
+// ## TODO 4: only a higher bid stands
+//
+// An auction is a hall, so this is the same lock. Two threads that both
+// find the board at 10.00 would both let a bid of 11.00 stand; and if we
+// told of bids without the lock, somebody would hear the last one first.
+
+// %%
+class Auction extends Hall {
+    private long lastId;
+
+    void bid(Bidder bidder, int amount) {
+        // TODO 4: If the bid is higher than the lot's highest, show it on the board and
+        //   tell all a `Bid` with the next id; else answer an `Outbid`. In one step.
+        synchronized (this) {
+            Lot lot = board.lot();
+            if (amount > lot.highest()) {
+                board.show(lot.with(amount, bidder.name));
+                tell(new Bid("bid", amount, bidder.name, ++lastId));
+            } else {
+                bidder.answer(new Outbid("outbid", lot.highest(), lot.bidder()));
+            }
+        }
+        // END 4
+    }
+}
+
+// %% [markdown]
+// ## Done already: a bidder is an endpoint
+//
+// The container calls `onClose` after a close frame, and after a reset. Who
+// leaves 100 answers unread is cut off, as they would fill the heap.
+
+// %%
+class Bidder extends Endpoint {
+    private final Auction auction;
+    private final AtomicInteger unread = new AtomicInteger();
+    private Session session;
+    Broadcast.Member member;
+    String name;
+
+    Bidder(Auction auction) {
+        this.auction = auction;
+    }
+
+    @Override
+    public void onOpen(Session session, EndpointConfig config) {
+        this.session = session;
+        name = session.getRequestParameterMap().get("name").getFirst();
+        member = auction.broadcast.member(session, config);
+        session.setMaxTextMessageBufferSize(65_536);
+        session.addMessageHandler(String.class,
+                text -> attempt(() -> auction.bid(this, Bids.amount(text))));
+        session.addMessageHandler(ByteBuffer.class,
+                (part, last) -> Sockets.close(session, 1003));
+        member.thread().execute(() -> attempt(() -> auction.comesOrGoes(this, true)));
+    }
+
+    @Override
+    public void onClose(Session session, CloseReason reason) {
+        attempt(() -> auction.comesOrGoes(this, false));
+    }
+
+    private void attempt(Runnable action) {
+        try {
+            action.run();
+        } catch (Problem problem) {
+            answer(new Mistake("error", problem.getMessage()));
+            if (problem.isTodo()) Sockets.close(session, 1011);
+        } catch (RuntimeException fault) {
+            System.err.println("500 WebSocket of " + name + ": " + fault);
+            Sockets.close(session, 1011);
+        }
+    }
+
+    void answer(Object message) {
+        if (!session.isOpen()) return;
+        String text = Http.JSON.writeValueAsString(message);
+        if (unread.incrementAndGet() > 100) Sockets.close(session, 1013);
+        else session.getAsyncRemote().sendText(text, sent -> unread.decrementAndGet());
+    }
+}
+
+// %% [markdown]
+// ## Done already: the page's client, and the routes
+//
+// A browser does not tell a page why a handshake was refused. So the page
+// asks `/_/door`, which makes the same check without an upgrade.
+
+// %%
+interface AuctionClient {
+    // language=JavaScript
+    String SCRIPT = """
+            function enter(name, { hear, show }) {
+              const server = location.origin.replace("http", "ws");
+              const query = `name=${encodeURIComponent(name)}`;
+              const socket = new WebSocket(`${server}/auction?${query}`, "auction.v1");
+              socket.onopen = () => show("here");
+              socket.onmessage = ({ data }) => hear(JSON.parse(data));
+              socket.onclose = async ({ code }) => {
+                const door = await fetch(`/_/door?${query}`);
+                const refusal = door.ok ? "" : (await door.json()).detail;
+                show(`gone, ${code}`, refusal);
+              };
+              return {
+                bid: (amount) => socket.send(JSON.stringify({ type: "bid", amount })),
+                say: (text) => socket.send(text),
+                leave: () => socket.close(1000),
+              };
+            }
+            """;
+}
+
+class LiveAuction {
+    static HttpHandler routes() {
+        Auction auction = new Auction();
+        Serve.onStop(() -> auction.broadcast.close(1001));
+        return new Routes()
+                .page("03_websocket", AuctionClient.SCRIPT)
+                .get("/auction", Door.into(auction))
+                .get("/bidders", exchange -> Http.json(exchange, 200,
+                        Map.of("bidders", auction.names())))
+                .post("/lots", (exchange, body) -> {
+                    auction.begin(new Lot(Http.text(Http.object(body), "title")));
+                    Http.empty(exchange, 204);
+                })
+                .get("/_/door", exchange -> {
+                    Door.check(exchange);
+                    Http.empty(exchange, 204);
+                });
+    }
+
+    void main() {
+        Serve.run("03 WebSocket", 7003, routes());
+    }
+}

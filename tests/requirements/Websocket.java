@@ -1,0 +1,391 @@
+package requirements;
+
+import grader.Answer;
+import grader.Line;
+import grader.Pauses;
+import grader.Peer;
+import grader.Requirement;
+import grader.Requirements;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BiPredicate;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.DisplayName;
+import tools.jackson.databind.JsonNode;
+
+@DisplayName("03 WebSocket: a live auction")
+class Websocket extends Requirements {
+    private static final String PATH = "/auction?name=";
+    private static final String PROTOCOL = "auction.v1";
+    private static final String HAMMER = "%F0%9F%94%A8";
+    private static final String ERROR = json("type", "error");
+    private static final String ONE_STEP =
+            " Hold one lock from the look at the board until all is told.";
+    /// How long we wait for what a right program may also do without, in milliseconds.
+    private static final int A_WHILE = 2_000;
+    /// What we leave to a program that does not decide where it reads.
+    private static final int A_MOMENT = 200;
+
+    private final List<AutoCloseable> open = new ArrayList<>();
+
+    @AfterEach
+    void leave() throws Exception {
+        for (AutoCloseable each : open) each.close();
+    }
+
+    private Line line(Line other) {
+        Line line = Line.open(program, talk, other);
+        open.add(line);
+        return line;
+    }
+
+    private Peer join(String name, Line line) {
+        Peer peer = Peer.join(line, name, PATH + name, PROTOCOL, "joined", "left");
+        open.add(peer);
+        return peer;
+    }
+
+    private Peer join(String name) {
+        return join(name, line(null));
+    }
+
+    /// Begins a new lot: nothing of an old one matters any more, and all who are here hear it.
+    ///
+    /// @return what they hear
+    private String begin() {
+        String title = "lot " + word(6);
+        post("/lots", json("title", title)).expect(204, "This part was done already.");
+        return lot(title, 0, null);
+    }
+
+    /// Begins a new lot and waits until all of these know it.
+    private void begin(Peer... peers) {
+        await(Set::containsAll, peers);
+        String lot = begin();
+        for (Peer each : peers) each.hearAll(lot, "A new lot is told to all.");
+    }
+
+    private static String lot(String title, int highest, String bidder) {
+        return json("type", "lot", "title", title, "highest", highest, "bidder",
+                bidder);
+    }
+
+    private static String bid(int amount) {
+        return json("type", "bid", "amount", amount);
+    }
+
+    private static String bid(int amount, String bidder) {
+        return json("type", "bid", "amount", amount, "bidder", bidder);
+    }
+
+    private static String outbid(int highest, String bidder) {
+        return json("type", "outbid", "highest", highest, "bidder", bidder);
+    }
+
+    private static String presence(String type, String name) {
+        return json("type", type, "name", name);
+    }
+
+    private static List<String> names(Answer answer) {
+        return answer.json().path("bidders").valueStream().map(JsonNode::asString)
+                .toList();
+    }
+
+    @Requirement(id = "03.1", points = 1, todo = 1)
+    @DisplayName("the handshake upgrades a name of 1 to 40 characters, and answers 400 to any other")
+    void handshake() {
+        String likely = "One code point is one character, however many bytes it takes.";
+        for (String name : List.of(word(1), word(40), HAMMER.repeat(number(21, 40)))) {
+            knock(name).expect(101, "This name has 1 to 40 characters. " + likely)
+                    .expectHeader("Sec-WebSocket-Protocol", PROTOCOL,
+                            "This part was done already.");
+        }
+        for (String name : List.of("", word(41), HAMMER.repeat(41),
+                word(4) + "&name=" + word(4))) {
+            knock(name).expect(400,
+                    "The name must be given once and have 1 to 40 characters. "
+                            + likely);
+        }
+        Answer answer = knock("/auction", line(null));
+        answer.expect(400, "A handshake without a name is refused.");
+    }
+
+    private Answer knock(String name) {
+        return knock(PATH + name, line(null));
+    }
+
+    private Answer knock(String path, Line line) {
+        talk.curl("GET", path, null, Peer.upgrade(PROTOCOL));
+        return line.ask("GET", path, null, Peer.upgrade(PROTOCOL));
+    }
+
+    @Requirement(id = "03.2", points = 3, todo = 2)
+    @DisplayName("who comes first hears the lot as it stands, misses nothing from then on, and is told to all")
+    void coming() {
+        String first = begin();
+        String ada = word(5);
+        String bob = word(6);
+        Peer one = join(ada);
+        one.hearNext(first, "Who comes must hear the lot before all else.");
+        one.hearNext(presence("joined", ada),
+                "Who comes hears all that is told to all, its own `joined` first.");
+        Peer two = join(bob);
+        two.hearNext(first, "Who comes must hear the lot before all else.");
+        two.hearNext(presence("joined", bob),
+                "Who comes hears all that is told to all, its own `joined` first.");
+        one.hear(presence("joined", bob), "Everybody hears who comes.");
+        String second = begin();
+        one.hear(second, "A new lot is told to all who were added.");
+        two.hear(second, "A new lot is told to all who were added.");
+        Answer here = get("/bidders").expect(200, "This part was done already.");
+        if (!names(here).containsAll(List.of(ada, bob))) {
+            throw here.failure("\"bidders\" with " + ada + " and " + bob, -1,
+                    "Who comes is to be added.");
+        }
+        newLotMeanwhile(second);
+    }
+
+    /// Holds a newcomer's thread when it has looked at the board, and begins a lot.
+    private void newLotMeanwhile(String second) {
+        Line clerk = line(null);
+        String name = word(7);
+        String title = "lot " + word(7);
+        pauses().hold("read");
+        Peer eve = join(name, line(clerk));
+        Pauses.Held held = arrival(() -> eve.hasHeard(second));
+        talk.curl("POST", "/lots", json("title", title));
+        clerk.send("POST", "/lots", json("title", title));
+        letMeet(held, clerk::isAnswered, () -> {});
+        clerk.answer().expect(204, "This part was done already.");
+        String last = begin();
+        List<String> heard = eve.hearAll(last, "A new lot is told to all.").stream()
+                .filter(each -> each.path("type").asString("").equals("lot"))
+                .map(each -> each.path("title").asString("")).toList();
+        int from = heard.indexOf(title);
+        if (from < 0 || heard.subList(from + 1, heard.size()).size() != 1) {
+            throw eve.failure("the lots as they began, '" + title + "' among them",
+                    "lots in this order: " + heard, -1,
+                    "'" + title + "' began just when " + name
+                            + " had been answered with the lot before, and got lost."
+                            + ONE_STEP);
+        }
+    }
+
+    @Requirement(id = "03.3", points = 2, todo = 2)
+    @DisplayName("who goes, by a close frame or a reset, is forgotten, and the others hear it")
+    void going() {
+        String bob = word(5);
+        String cy = word(6);
+        String dan = word(7);
+        Peer ada = join(word(4));
+        Peer[] others = {join(bob), join(cy), join(dan), join(dan)};
+        begin(ada, others[0], others[1], others[2], others[3]);
+        others[0].leave();
+        ada.hear(presence("left", bob), "Everybody hears who has gone.");
+        isHere(bob, 0);
+        others[1].reset();
+        ada.hear(presence("left", cy),
+                "A reset brings no close frame, but onClose is called all the same.");
+        isHere(cy, 0);
+        isHere(dan, 2);
+        others[2].leave();
+        ada.hear(presence("left", dan), "Everybody hears who has gone.");
+        isHere(dan, 1);
+        begin(ada, others[3]);
+    }
+
+    private void isHere(String name, int count) {
+        Answer answer = get("/bidders").expect(200, "This part was done already.");
+        if (names(answer).stream().filter(name::equals).count() == count) return;
+        throw answer.failure("\"bidders\" with " + name + " " + count + " times", -1,
+                "Who goes is to be removed, and nobody else: two may have the same name.");
+    }
+
+    @Requirement(id = "03.4", points = 2, todo = 3)
+    @DisplayName("what is not a bid gets an error, its sender stays, and nobody else hears it")
+    void rubbish() {
+        Peer ada = join(word(4));
+        Peer bob = join(word(5));
+        begin(ada, bob);
+        int amount = number(1, 9_999);
+        for (String text : List.of(word(6), "", "{\"type\":\"bid\",\"amount\":",
+                "[" + bid(amount) + "]", "\"bid\"", "" + amount, "null",
+                json("amount", amount), json("type", word(3), "amount", amount),
+                json("type", amount, "amount", amount), json("type", "bid"),
+                json("type", "bid", "amount", null),
+                json("type", "bid", "amount", "" + amount),
+                json("type", "bid", "amount", true),
+                json("type", "bid", "amount", amount + 0.5), bid(0), bid(-amount),
+                bid(100_000_000 + amount), "{\"type\":\"bid\",\"amount\":1e99}")) {
+            ada.say(text);
+            String likely =
+                    "This is no bid. Throw a Problem that says why: it becomes the error.";
+            JsonNode error = ada.hear(ERROR, likely);
+            if (error.path("reason").asString("").isBlank()) {
+                throw ada.failure("{\"type\":\"error\",\"reason\":\"...\"}", "" + error,
+                        -1, "The reason must say something.");
+            }
+        }
+        String lot = begin();
+        ada.hear(lot, "One error for each text, and then ada is still connected.");
+        bob.hear(lot, "What concerns one of them is not told to the others.");
+    }
+
+    @Requirement(id = "03.5", points = 2, todo = 4)
+    @DisplayName("a higher bid is told to all, the bidder too; of any other one only its sender hears, that it is outbid")
+    void bids() {
+        Peer ada = join(word(4));
+        Peer bob = join(word(5));
+        Peer[] all = {ada, bob, join(word(6))};
+        begin(all);
+        int amount = number(2_000, 9_000);
+        long id = stands(ada, amount, bid(amount), -1, all);
+        begin(all);
+        amount = number(100, 900);
+        id = stands(ada, amount, bid(amount), id, all);
+        for (int low : new int[] {number(1, amount - 1), amount}) {
+            bob.say(bid(low));
+            bob.hear(outbid(amount, ada.name), "Only a bid that is higher stands."
+                    + " Any other gets the highest bid, and whose it is.");
+        }
+        ada.say(bid(amount));
+        ada.hear(outbid(amount, ada.name), "Only a bid that is higher stands.");
+        amount++;
+        id = stands(bob, amount, "{\"note\":\"" + word(3) + "\",\"amount\":" + amount
+                + ".0,\"type\":\"bid\"}", id, all);
+        stands(all[2], 99_999_999, bid(99_999_999), id, all);
+        join(word(8)).hearAll(
+                json("type", "lot", "highest", 99_999_999, "bidder", all[2].name),
+                "Who comes hears the highest bid. Is it on the board?");
+    }
+
+    /// Says a bid which all must hear next, under one id that is higher than the one before.
+    private long stands(Peer bidder, int amount, String text, long before,
+            Peer... all) {
+        bidder.say(text);
+        long id = before;
+        for (Peer each : all) {
+            JsonNode heard = each.hear(bid(amount, bidder.name), each == bidder
+                    ? "The bid is higher than any of this lot, and its bidder hears that it stands."
+                    : "All hear a bid that stands, and nothing of one that does not.");
+            JsonNode found = heard.path("id");
+            boolean right = found.isNumber()
+                    && found.doubleValue() == Math.rint(found.doubleValue())
+                    && (id == before ? found.asLong() > id : found.asLong() == id);
+            if (!right) {
+                throw each.failure(id == before ? "an \"id\" that is higher than " + id
+                        : "the same \"id\" for all, " + id, "" + heard, -1,
+                        "One counter numbers all bids that stand, over all lots.");
+            }
+            id = found.asLong();
+        }
+        return id;
+    }
+
+    @Requirement(id = "03.6", points = 3, todo = 4)
+    @DisplayName("of two equal bids at the same instant one stands, and all hear bids in the order in which they rise")
+    void oneStep() {
+        Peer ada = join(word(4));
+        Peer bob = join(word(5), line(ada.line));
+        Peer eve = join(word(6));
+        begin(ada, bob, eve);
+        await(Set::equals, ada, bob, eve); // the leaving of others might get held
+        int amount = number(1_000, 9_000);
+        meet("read", ada, amount, bob, amount);
+        List<JsonNode> heard = bidsUntil(amount + 1, eve);
+        if (heard.size() != 1) {
+            throw eve.failure("one bid of " + amount, shown(heard), -1,
+                    "Both have looked at the board before either changed it."
+                            + ONE_STEP);
+        }
+        begin(ada, bob, eve);
+        int low = number(1_000, 9_000);
+        int high = low + number(10, 90);
+        meet("tell", ada, low, bob, high);
+        heard = bidsUntil(high + 1, eve);
+        if (heard.size() != 2 || heard.getFirst().path("amount").asInt() != low) {
+            throw eve.failure("bids of " + low + " and " + high,
+                    shown(heard), -1,
+                    "A bid was decided before another one, and told after it."
+                            + ONE_STEP);
+        }
+    }
+
+    /// Lets one bid, holds its thread at `place`, and lets the other bid meanwhile.
+    private void meet(String place, Peer one, int first, Peer other, int second) {
+        pauses().hold(place);
+        one.say(bid(first));
+        Pauses.Held held = arrival(() -> one.hasHeard(bid(first, one.name)));
+        other.say(bid(second));
+        other.ping();
+        letMeet(held, () -> other.hasPonged(A_MOMENT), () -> until(() -> knows(other)));
+        until(() -> knows(one) && knows(other));
+    }
+
+    private static boolean knows(Peer bidder) {
+        return bidder.hasHeard(json("type", "bid", "bidder", bidder.name))
+                || bidder.hasHeard(json("type", "outbid"));
+    }
+
+    /// What this one hears of bids before its own one of `amount`.
+    private List<JsonNode> bidsUntil(int amount, Peer peer) {
+        peer.say(bid(amount));
+        List<JsonNode> heard = peer.hearAll(bid(amount, peer.name),
+                "This bid is higher than all before.");
+        return heard.stream().limit(heard.size() - 1)
+                .filter(each -> each.path("type").asString("").equals("bid")).toList();
+    }
+
+    private static String shown(List<JsonNode> messages) {
+        return messages.stream().map(JsonNode::toString)
+                .collect(Collectors.joining("\n"));
+    }
+
+    /// Waits until those who are here and these peers are related so.
+    private void await(BiPredicate<Set<String>, Set<String>> related, Peer... peers) {
+        Set<String> wanted = Arrays.stream(peers).map(each -> each.name)
+                .collect(Collectors.toSet());
+        Line line = line(null);
+        until(() -> related.test(
+                Set.copyOf(names(line.ask("GET", "/bidders", null))), wanted));
+    }
+
+    /// Waits for what only a wrong program does not bring about; whether it did shows later.
+    private static void until(BooleanSupplier done) {
+        long ends = System.nanoTime() + A_WHILE * 1_000_000L;
+        while (!done.getAsBoolean() && System.nanoTime() < ends) {
+            LockSupport.parkNanos(200_000);
+        }
+    }
+
+    /// Waits until a thread is held, or is done without having come by.
+    private Pauses.Held arrival(BooleanSupplier done) {
+        var held = new AtomicReference<Pauses.Held>();
+        until(() -> {
+            held.set(pauses().next(1));
+            return held.get() != null || done.getAsBoolean();
+        });
+        return held.get();
+    }
+
+    /// Waits until another thread waits for a lock of the held one, or is held as well, or is done,
+    /// and lets all go on: the second one before the first.
+    ///
+    /// @param between what the second one leads to
+    private void letMeet(Pauses.Held first, BooleanSupplier done, Runnable between) {
+        Pauses.Held second = first == null ? null
+                : arrival(() -> done.getAsBoolean() || first.blocksAnother(1));
+        pauses().reset();
+        if (second != null) {
+            second.close();
+            between.run();
+        }
+        if (first != null) first.close();
+    }
+}
