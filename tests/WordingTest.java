@@ -40,7 +40,13 @@ class WordingTest {
             Files.createDirectories(file.getParent());
             Files.writeString(file, text);
         }
-        assertEquals(Exercise.read(file), text.toString());
+        List<String> wanted = Exercise.read(file).lines().toList();
+        List<String> told = text.toString().lines().toList();
+        for (int i = 0; i < Math.max(wanted.size(), told.size()); i++) {
+            assertEquals(i < wanted.size() ? wanted.get(i) : null,
+                    i < told.size() ? told.get(i) : null,
+                    file.getFileName() + ":" + (i + 1));
+        }
     }
 
     /// One requirement's failure, as the first wrong submission has it that fails this one only, or

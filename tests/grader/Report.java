@@ -152,7 +152,10 @@ public final class Report {
             return "     " + failure.likely + "\n";
         }
         StringBuilder text = new StringBuilder();
-        if (!failure.sent.isEmpty()) text.append(indent("sent", failure.sent));
+        if (!failure.sent.isEmpty()) {
+            text.append(indent("sent", failure.sent.stream()
+                    .flatMap(each -> visible(each).lines()).toList()));
+        }
         text.append(indent("expected", visible(failure.expected).lines().toList()));
         text.append(indent("got", got(failure)));
         text.append(indent("likely", visible(failure.likely).lines().toList()));

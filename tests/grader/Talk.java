@@ -40,9 +40,26 @@ public final class Talk {
         step(line.toString());
     }
 
+    /// As bash and zsh read it, in one line.
     private static String quote(String text) {
-        return text.matches("[\\w:/.=-]+") ? text
-                : "'" + text.replace("'", "'\\''") + "'";
+        if (text.matches("[\\w:/.=-]+")) return text;
+        if (text.chars().allMatch(c -> c >= ' ' && c != 127)) {
+            return "'" + text.replace("'", "'\\''") + "'";
+        }
+        StringBuilder quoted = new StringBuilder("$'");
+        text.codePoints().forEach(c -> {
+            switch (c) {
+                case '\n' -> quoted.append("\\n");
+                case '\r' -> quoted.append("\\r");
+                case '\t' -> quoted.append("\\t");
+                case '\\', '\'' -> quoted.append('\\').appendCodePoint(c);
+                default -> {
+                    if (c >= ' ' && c != 127) quoted.appendCodePoint(c);
+                    else quoted.append("\\x%02x".formatted(c));
+                }
+            }
+        });
+        return quoted + "'";
     }
 
     /// The last steps, and how many came before.
