@@ -18,9 +18,9 @@
 // **The twist.** A payment has one outcome; an order passes through many
 // steps, and some come almost at once. So an answer lists every step that
 // the client has not seen, and none may be skipped. And the client says
-// how long it waits in the query, in milliseconds, as the chat protocol
-// Matrix does
-// ([`/sync`](https://spec.matrix.org/latest/client-server-api/#syncing)).
+// how long it waits in the query, in milliseconds, as clients of the chat
+// protocol Matrix do in
+// [`/sync`](https://spec.matrix.org/latest/client-server-api/#syncing).
 //
 // ## What it must do
 //
@@ -31,8 +31,8 @@
 // | `POST /orders/{id}/steps {"step":"..."}` | 200 `{"version":n}`, or 409, or 400 |
 // | `GET /waiting` | 200 `{"waiting":n}`, the requests held now |
 //
-// The first and the last are done already; `Location` has the order's
-// path, too.
+// The last is done already, and so is the first but for TODO 1; its
+// `Location` has the path of the order.
 //
 // 1. An order's **version** is the number of its steps. The news after
 //    `since` is `{"id","version","steps"}`: the order's version, and every
