@@ -53,7 +53,8 @@
 //    whole number that rises with each of them, over all lots. Everybody
 //    hears the same bids in the same order, so within a lot amounts rise,
 //    too. Any other bid, an equal one too, is `outbid`: its sender hears
-//    the highest bid and whose it is, nobody else hears anything.
+//    the highest bid and whose it is, nobody else hears anything. It may
+//    overtake the `bid` that it lost to.
 //
 // Done already: a GET without an upgrade gets 426, a text over 65,536
 // bytes closes 1009, binary closes 1003, and `POST /lots
@@ -289,14 +290,17 @@ interface AuctionClient {
               const server = location.origin.replace("http", "ws");
               const query = `name=${encodeURIComponent(name)}`;
               const socket = new WebSocket(`${server}/auction?${query}`, "auction.v1");
-              socket.onopen = () => show("here");
+              let entered = false;
+              socket.onopen = () => { entered = true; show("here"); };
               socket.onmessage = ({ data }) => hear(JSON.parse(data));
               socket.onclose = async ({ code }) => {
+                show(`gone, ${code}`);
+                if (entered) return;
                 const door = await fetch(`/_/door?${query}`);
-                const refusal = door.ok ? "" : (await door.json()).detail;
-                show(`gone, ${code}`, refusal);
+                if (!door.ok) show("refused", (await door.json()).detail);
               };
               return {
+                isHere: () => socket.readyState === WebSocket.OPEN,
                 bid: (amount) => socket.send(JSON.stringify({ type: "bid", amount })),
                 say: (text) => socket.send(text),
                 leave: () => socket.close(1000),

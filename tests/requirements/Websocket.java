@@ -157,9 +157,11 @@ class Websocket extends Requirements {
         String name = word(7);
         String title = "lot " + word(7);
         pauses().hold("read");
+        talk.step("(the next two at the same instant)");
         Peer eve = join(name, line(clerk));
         Pauses.Held held = arrival(() -> eve.hasHeard(second));
-        talk.curl("POST", "/lots", json("title", title));
+        talk.curl("POST", "/lots", json("title", title), "Content-Type",
+                "application/json");
         clerk.send("POST", "/lots", json("title", title));
         letMeet(held, clerk::isAnswered, () -> {});
         clerk.answer().expect(204, "This part was done already.");
@@ -203,7 +205,10 @@ class Websocket extends Requirements {
     private void isHere(String name, int count) {
         Answer answer = get("/bidders").expect(200, "This part was done already.");
         if (names(answer).stream().filter(name::equals).count() == count) return;
-        throw answer.failure("\"bidders\" with " + name + " " + count + " times", -1,
+        String wanted =
+                count == 0 ? "without " + name
+                        : "with " + name + ", " + count + " times";
+        throw answer.failure("\"bidders\" " + wanted, -1,
                 "Who goes is to be removed, and nobody else: two may have the same name.");
     }
 
@@ -225,7 +230,7 @@ class Websocket extends Requirements {
                 bid(100_000_000 + amount), "{\"type\":\"bid\",\"amount\":1e99}")) {
             ada.say(text);
             String likely =
-                    "This is no bid. Throw a Problem that says why: it becomes the error.";
+                    "This is no bid. A Problem that you throw becomes the error, and its sender stays.";
             JsonNode error = ada.hear(ERROR, likely);
             if (error.path("reason").asString("").isBlank()) {
                 throw ada.failure("{\"type\":\"error\",\"reason\":\"...\"}", "" + error,
@@ -320,6 +325,7 @@ class Websocket extends Requirements {
     /// Lets one bid, holds its thread at `place`, and lets the other bid meanwhile.
     private void meet(String place, Peer one, int first, Peer other, int second) {
         pauses().hold(place);
+        talk.step("(the next two at the same instant)");
         one.say(bid(first));
         Pauses.Held held = arrival(() -> one.hasHeard(bid(first, one.name)));
         other.say(bid(second));
