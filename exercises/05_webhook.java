@@ -37,16 +37,17 @@
 //    Otherwise, also where a parameter is missing: 403.
 // 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
 //    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
-//    64 hex digits of lower case, as Meta writes them. Where it is missing,
-//    malformed or wrong: 401, whatever the body is, and nothing happens.
+//    64 hex digits of lower case, as Meta writes them. Where it is
+//    missing, malformed or wrong: 401, whatever the body is, and nothing
+//    happens.
 // 3. **The batch.** A signed body has this shape, and other members are
 //    ignored:
 //
-// ```
-// {"object": "instagram", "entry": [{"id": "ada", "time": 1767225600,
-//   "changes": [{"field": "media",
-//     "value": {"media_id": "p1", "caption": "A cat"}}]}]}
-// ```
+//    ```
+//    {"object": "instagram", "entry": [{"id": "ada", "time": 1767225600,
+//      "changes": [{"field": "media",
+//        "value": {"media_id": "p1", "caption": "A cat"}}]}]}
+//    ```
 //
 //    `entry` and `changes` are arrays of objects, and may be empty;
 //    `object` and `field` are strings; `value` is an object with the
@@ -81,8 +82,9 @@ import tools.jackson.databind.node.ObjectNode;
 //
 // In production these two come from the environment or a vault. Here they
 // are fixed, so that lines can be pasted. The secret is the one of
-// GitHub's example, which signs in the same way. So once TODO 2 is done,
-// this line gets 400 (signed, but not JSON), and 401 if you change a letter:
+// GitHub's example, which signs in the same way. So once TODOs 2 and 3
+// are done, this line gets 400 (signed, but not JSON), and 401 if you
+// change a letter:
 //
 // ```
 // curl -i localhost:9005/webhook --json 'Hello, World!' -H "X-Hub-Signature-256: \
@@ -179,7 +181,8 @@ class Batch {
 // The wall is as simple as a table in a database: `publish` reads what is
 // there, adds a post, and writes it back. Two threads that do so at once
 // lose one of two posts. Two that ask `knows` at once both hear no. Two
-// threads serve our connections, so both can happen.
+// threads serve our connections, so both can happen. The three methods
+// stay as they are: what is missing is around them.
 
 // %%
 class Wall {

@@ -309,7 +309,7 @@ class Webhook extends Requirements {
         Post[] posts = new Post[6];
         Arrays.setAll(posts, i -> new Post(id + (i * 7 + 3) % 10, word(6)));
         String repeated =
-                "It has been published, so the sender may stop to send it: 200.";
+                "It has been published, so the sender may stop sending it: 200.";
         String first = batch(posts[0]);
         deliver(first).expect(200, "This is a new post.");
         deliver(first).expect(200, repeated);
