@@ -244,15 +244,16 @@ class ServerSentEvents extends Requirements {
                 if (held.blocksAnother(5)) break;
             }
         }
+        pauses().reset();
     }
 
-    /// @return null where the request is answered without coming to the place
+    /// @return null where the request is answered, and does not come to the place soon after
     private Pauses.Held arrival(EventReader first) {
         for (int i = 0; i < SOON / 5 && !first.isReadable(); i++) {
             Pauses.Held held = pauses().next(5);
             if (held != null) return held;
         }
-        return null;
+        return pauses().next(20);
     }
 
     @Requirement(id = "04.6", points = 3, todo = 4)
