@@ -20,12 +20,11 @@ class ServerSentEvents extends Requirements {
             "The header Last-Event-ID wins over the query,"
                     + " as EventSource keeps asking for the same URL.";
     private static final String DATA =
-            "Each line of the text needs a `data: ` of its own, with"
-                    + " the blank: a reader drops one. CRLF, CR and LF end a line, nothing else does.";
+            "Each line of the text needs a `data: ` of its own, with the blank, as a reader"
+                    + " drops one. CRLF, CR and LF end a line, nothing else does.";
     private static final String ONE_STEP =
-            " was added while the reader was joining. To read the"
-                    + " log and to join must be one step for `append`, or the reader must know what it"
-                    + " has already.";
+            " was added while the reader was joining. To read the log and to join must be"
+                    + " one step for `append`, or the reader must know what it has already.";
     private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
     /// A build, and what it ought to have in its log.
