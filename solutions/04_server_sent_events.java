@@ -257,18 +257,13 @@ class EventStream {
     void open() {
         boolean used = !waiting.isEmpty() || !farewells.isEmpty();
         if (!used || exchange.isResponseStarted()) return;
+        if (exchange.getRequestMethod().equals(Methods.HEAD)) ended = true;
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
             OPEN.add(this);
             whenGone(() -> OPEN.remove(this));
-            exchange.addExchangeCompleteListener((done, next) -> {
-                leave();
-                next.proceed();
-            });
             Http.onGone(exchange, this::leave);
             channel = exchange.getResponseChannel();
             channel.getWriteSetter().set(writable -> send());
-            boolean head = exchange.getRequestMethod().equals(Methods.HEAD);
-            if (head) exchange.endExchange();
             send();
         });
     }
@@ -292,7 +287,10 @@ class EventStream {
                 }
                 channel.suspendWrites();
             } while (more());
-            if (ended) exchange.endExchange();
+            if (ended) {
+                exchange.endExchange();
+                leave();
+            }
         } catch (IOException broken) {
             IoUtils.safeClose(exchange.getConnection());
         }
@@ -307,10 +305,9 @@ class EventStream {
 }
 
 // %% [markdown]
-// ## Done already: the builds, the page's client, and the routes
+// ## Done already: the builds
 //
-// `EventSource` does not tell which status ended it. So the page asks once
-// more: 204 is the end, 501 says which TODO is open.
+// What a request says is checked here; what it does is in `Build`.
 
 // %%
 class Builds {
@@ -353,6 +350,13 @@ class Builds {
     }
 }
 
+// %% [markdown]
+// ## Done already: the page's client, and the routes
+//
+// `EventSource` does not tell which status ended it. So the page asks once
+// more: 204 is the end, 501 says which TODO is open.
+
+// %%
 interface Follower {
     // language=JavaScript
     String SCRIPT = """

@@ -14,8 +14,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// A client on one raw connection. It sends requests in turn, and reads an event stream as its
-/// bytes come (WHATWG HTML 9.2.6); it keeps the exact bytes of the event at hand. Every wait
-/// has an end: [Requirements#SOON].
+/// bytes come (WHATWG HTML 9.2.6); it keeps the exact bytes of the event at hand. Every wait has
+/// an end: [Requirements#SOON].
 public final class EventReader implements AutoCloseable {
     private static final int MAX_TRIES = 100;
 
@@ -163,8 +163,8 @@ public final class EventReader implements AutoCloseable {
         }
     }
 
-    /// The next event must be this one. Comments and unknown fields are passed over, as in
-    /// a browser.
+    /// The next event must be this one. Comments and unknown fields are passed over, as in a
+    /// browser.
     ///
     /// @param id "" where none was given so far
     /// @param data its line ends are LF

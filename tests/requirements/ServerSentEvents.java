@@ -20,12 +20,11 @@ class ServerSentEvents extends Requirements {
             "The header Last-Event-ID wins over the query,"
                     + " as EventSource keeps asking for the same URL.";
     private static final String DATA =
-            "Each line of the text needs a `data: ` of its own, with"
-                    + " the blank: a reader drops one. CRLF, CR and LF end a line, nothing else.";
+            "Each line of the text needs a `data: ` of its own, with the blank, as a reader"
+                    + " drops one. CRLF, CR and LF end a line, nothing else does.";
     private static final String ONE_STEP =
-            " was added while the reader was joining. To read the"
-                    + " log and to join must be one step for `append`, or the reader must know"
-                    + " what it has already.";
+            " was added while the reader was joining. To read the log and to join must be"
+                    + " one step for `append`, or the reader must know what it has already.";
     private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
     /// A build, and what it ought to have in its log.
@@ -244,15 +243,16 @@ class ServerSentEvents extends Requirements {
                 if (held.blocksAnother(5)) break;
             }
         }
+        pauses().reset();
     }
 
-    /// @return null where the request is answered without coming to the place
+    /// @return null where the request is answered, and does not come to the place soon after
     private Pauses.Held arrival(EventReader first) {
         for (int i = 0; i < SOON / 5 && !first.isReadable(); i++) {
             Pauses.Held held = pauses().next(5);
             if (held != null) return held;
         }
-        return null;
+        return pauses().next(20);
     }
 
     @Requirement(id = "04.6", points = 3, todo = 4)
