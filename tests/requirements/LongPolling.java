@@ -133,7 +133,7 @@ class LongPolling extends Requirements {
         Connection client = connection();
         for (int since = 0; since < version; since++) {
             expectNews(poll(client, order, since, LONG).get(
-                    "There is news, and yet the request is held. Is the version compared with `since`?"),
+                    "There is news, yet the request is held. Is the version compared with `since`?"),
                     version, steps.subList(since, version));
         }
         expectNews(get(order), version, steps);
@@ -328,7 +328,7 @@ class LongPolling extends Requirements {
             poll(client, order, 0, "&timeout=" + bad)
                     .get("`timeout` makes no sense here, so do not hold the request.")
                     .expect(400,
-                            "`timeout` must be one whole number from 0. Http.queryInteger sees to it.");
+                            "`timeout` must be one whole number. Http.queryInteger sees to it.");
         }
         String step = anyStep();
         added(order, step, 2);

@@ -82,7 +82,10 @@ class ShortPolling extends Requirements {
                             ShortPolling::isNoCache,
                             "304 carries the Cache-Control that 200 would have.");
         }
+        get("/stock", "If-None-Match", "\"" + word(4) + "\"", "If-None-Match", tag)
+                .expect(304, "Several lines of a header are one list.");
         for (String list : List.of("W/\"" + word(6) + "\"", "\"\"",
+                "\"*" + word(3) + "\"",
                 "\"x" + strong.substring(1))) {
             get("/stock", "If-None-Match", list).expect(200,
                     "None of these tags is the current one. Compare whole tags.");
@@ -95,7 +98,8 @@ class ShortPolling extends Requirements {
         int left = number(100, 900);
         stockIs(left);
         String old = tagOf(get("/stock"));
-        for (int now : new int[] {left - 1, 0, left + 1, number(1_000, 9_999)}) {
+        for (int now : new int[] {left - 1, 0, left + 1, left + 256,
+            number(1_000, 9_999)}) {
             stockIs(now);
             Answer answer = get("/stock", "If-None-Match", old).expect(200,
                     "The stock has changed since that tag was given. Does the tag depend on it?");

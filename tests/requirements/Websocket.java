@@ -230,7 +230,7 @@ class Websocket extends Requirements {
                 bid(100_000_000 + amount), "{\"type\":\"bid\",\"amount\":1e99}")) {
             ada.say(text);
             String likely =
-                    "This is no bid. A Problem that you throw becomes the error, and its sender stays.";
+                    "This is no bid. A Problem that you throw becomes the error; its sender stays.";
             JsonNode error = ada.hear(ERROR, likely);
             if (error.path("reason").asString("").isBlank()) {
                 throw ada.failure("{\"type\":\"error\",\"reason\":\"...\"}", "" + error,
