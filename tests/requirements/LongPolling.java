@@ -36,9 +36,18 @@ class LongPolling extends Requirements {
         before = waiting();
     }
 
+    /// Leaves nothing behind: where a requirement did not get to its end, requests may still be held,
+    /// and the next one would count them.
     @AfterEach
     void leave() {
+        pauses().reset();
+        opened.remove(gauge);
+        boolean held = opened.stream().anyMatch(each -> !each.isThere());
         opened.forEach(Connection::close);
+        long ends = System.nanoTime() + LEFT_MS * 1_000_000L;
+        while (held && waiting() > before
+                && System.nanoTime() < ends) Thread.onSpinWait();
+        gauge.close();
     }
 
     private Connection connection() {
@@ -115,8 +124,8 @@ class LongPolling extends Requirements {
 
     private AssertionError gaugeSays(int wanted, String likely) {
         get("/waiting").expectJson("waiting", wanted, likely);
-        return talk.failure("\"waiting\": " + wanted + " within " + SOON / 1000 + " s",
-                "another number until just now", -1, likely);
+        return talk.failure("\"waiting\": " + wanted,
+                "another number for seconds, and this one just now", -1, likely);
     }
 
     @Requirement(id = "02.1", points = 2, todo = 1)
@@ -319,10 +328,6 @@ class LongPolling extends Requirements {
         expectNothing(poll(client, order, 1, "&timeout=0").get(
                 "With timeout=0 the client does not wait at all."), "Nothing is new.");
         awaitLeft(0, "With timeout=0 nothing is held.");
-        String other = place();
-        Connection usual = poll(order, 1, "");
-        Connection longest = poll(other, 1, "&timeout=" + ((1L << 32) + number(0, 9)));
-        awaitHeld(2, List.of(usual, longest));
         for (String bad : List.of("-1", "-" + number(2, 9999), word(3), "", "1.5",
                 number(1, 99) + "s", ms + "&timeout=" + ms)) {
             poll(client, order, 0, "&timeout=" + bad)
@@ -330,11 +335,14 @@ class LongPolling extends Requirements {
                     .expect(400,
                             "`timeout` must be one whole number. Http.queryInteger sees to it.");
         }
-        String step = anyStep();
-        added(order, step, 2);
-        expectNews(usual.get(ASLEEP), 2, List.of(step));
-        added(other, step, 2);
-        expectNews(longest.get(ASLEEP), 2, List.of(step));
+        int version = 1;
+        for (String timeout : List.of("", "&timeout=" + (number(1, 9) * (1L << 32)))) {
+            poll(client, order, version, timeout);
+            awaitHeld(1, List.of(client));
+            String step = anyStep();
+            added(order, step, ++version);
+            expectNews(client.get(ASLEEP), version, List.of(step));
+        }
         awaitLeft(0, "Who has been answered waits no more.");
     }
 
