@@ -141,8 +141,7 @@ class CommandsTest {
         Files.writeString(file, solved);
         Result all = run(1, "grade");
         assertTrue(all.out.startsWith("exercises/01_short_polling.java ")
-                && all.out.contains(" 11 of 11  done
-"),
+                && all.out.contains(" 11 of 11  done\n"),
                 all.out);
         assertTrue(
                 all.out.contains("02_long_polling.java")
