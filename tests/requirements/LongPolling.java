@@ -36,8 +36,8 @@ class LongPolling extends Requirements {
         before = waiting();
     }
 
-    /// Leaves nothing behind: where a requirement did not get to its end, requests may still be held,
-    /// and the next one would count them.
+    /// Leaves nothing behind: where a requirement did not get to its end, requests may still be
+    /// held, and the next one would count them.
     @AfterEach
     void leave() {
         pauses().reset();
@@ -142,7 +142,8 @@ class LongPolling extends Requirements {
         Connection client = connection();
         for (int since = 0; since < version; since++) {
             expectNews(poll(client, order, since, LONG).get(
-                    "There is news, yet the request is held. Is the version compared with `since`?"),
+                    "There is news, yet the request is held. Is the version compared with"
+                            + " `since`?"),
                     version, steps.subList(since, version));
         }
         expectNews(get(order), version, steps);
