@@ -395,11 +395,7 @@ class CommandsTest {
                         .replace("throw Problem.todo(3);",
                                 "throw Problem.todo(3); // changed"));
         git(upstream, "commit", "-q", "-a", "-m", "three");
-        int conflict =
-                new ProcessBuilder("git", "pull", "-q", "--no-rebase", "--no-edit")
-                        .directory(learner.toFile()).redirectErrorStream(true).start()
-                        .waitFor();
-        assertEquals(1, conflict);
+        git(1, learner, "pull", "-q", "--no-rebase", "--no-edit");
         Files.writeString(file, Files.readString(learner.resolve(path)));
         Result marked = run(2, "grade", "01");
         assertTrue(marked.out.contains("has a conflict that git has left there"),
@@ -410,6 +406,11 @@ class CommandsTest {
     }
 
     private static void git(Path folder, String... words) throws Exception {
+        git(0, folder, words);
+    }
+
+    /// Runs git as a learner who has told it a name.
+    private static void git(int code, Path folder, String... words) throws Exception {
         List<String> command =
                 new ArrayList<>(List.of("git", "-c", "user.name=A Learner", "-c",
                         "user.email=learner@example.org"));
@@ -417,7 +418,7 @@ class CommandsTest {
         Process process = new ProcessBuilder(command).directory(folder.toFile())
                 .redirectErrorStream(true).start();
         String said = new String(process.getInputStream().readAllBytes());
-        assertEquals(0, process.waitFor(), () -> command + ": " + said);
+        assertEquals(code, process.waitFor(), () -> command + ": " + said);
     }
 
     @Test
