@@ -1,11 +1,15 @@
 package grader;
 
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// A requirement that does not hold, told so that its author can see it and repeat it. It has no
 /// stack trace: the lines that matter are the learner's.
 public final class Failure extends AssertionError {
     private static final long serialVersionUID = 1;
+
+    private static final Pattern OPEN = Pattern.compile("TODO (\\d) is still open\\.");
 
     /// What was sent, step by step: lines for a shell, or frames.
     public final transient List<String> sent;
@@ -30,6 +34,17 @@ public final class Failure extends AssertionError {
     @Override
     public Throwable fillInStackTrace() {
         return this;
+    }
+
+    /// The likely cause where a program has said that this TODO is not done yet.
+    static String stillOpen(String todo) {
+        return "TODO " + todo + " is still open.";
+    }
+
+    /// The TODO that is still open and is the likely cause, or 0.
+    int openTodo() {
+        Matcher open = OPEN.matcher(likely);
+        return open.matches() ? Integer.parseInt(open.group(1)) : 0;
     }
 
     /// The index of the first character in which `got` differs from `expected`, or -1.

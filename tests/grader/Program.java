@@ -179,7 +179,7 @@ public final class Program implements AutoCloseable {
     /// The cause of a failure: what the program itself says, else what is supposed.
     String cause(String got, String supposed) {
         Matcher todo = Pattern.compile("TODO (\\d) is not done yet").matcher(got);
-        if (todo.find()) return "TODO " + todo.group(1) + " is still open.";
+        if (todo.find()) return Failure.stillOpen(todo.group(1));
         if (got.startsWith("nothing: the connection ended")) awaitEnd(1);
         if (!process.isAlive()) return ending("during this requirement");
         boolean failed = got.startsWith("HTTP/1.1 500");

@@ -3,12 +3,10 @@ package grader;
 import grader.Verdict.Result;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Pattern;
 
 /// A verdict as text for a terminal.
 public final class Report {
     private static final int BODY_LINES = 16;
-    private static final Pattern OPEN = Pattern.compile("TODO (\\d) is still open\\.");
 
     private final boolean colour;
 
@@ -48,8 +46,7 @@ public final class Report {
     }
 
     private static boolean isOpen(Result result) {
-        return result.failure() != null
-                && OPEN.matcher(result.failure().likely).matches();
+        return result.failure() != null && result.failure().openTodo() > 0;
     }
 
     /// The failing requirement to look at first: what does not work before what is not written yet,
@@ -105,8 +102,9 @@ public final class Report {
         if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
         Result result = nextToDo(verdict);
         if (isOpen(result)) {
-            return todo(verdict) + "\n      ./jbang watch " + number
-                    + " grades each time you save";
+            String todo = todo(verdict); // none where its comment was deleted
+            return (todo.isEmpty() ? result.failure().likely : todo)
+                    + "\n      ./jbang watch " + number + " grades each time you save";
         }
         return verdicts.size() > 1
                 ? "./jbang grade " + number + " tells what is wrong with it"
@@ -147,10 +145,7 @@ public final class Report {
             return indent("likely",
                     List.of("It was not decided, so it does not count."));
         }
-        var open = OPEN.matcher(failure.likely);
-        if (open.matches()) {
-            return "     " + failure.likely + "\n";
-        }
+        if (failure.openTodo() > 0) return "     " + failure.likely + "\n";
         StringBuilder text = new StringBuilder();
         if (!failure.sent.isEmpty()) {
             text.append(indent("sent", failure.sent.stream()
