@@ -229,7 +229,10 @@ class Bench implements Callable<Integer> {
         Path file = repo.resolve("exercises/03_websocket.java");
         String solved = Exercise.read(repo.resolve("solutions/03_websocket.java"))
                 .replace(", 7003,", ", 9003,");
-        String broken = solved.replace("\"sold\"", "\"sould\"");
+        String broken = solved.replace("length > 40", "length > 400");
+        if (broken.equals(solved)) {
+            throw new IllegalStateException("Where it is done, watch goes on.");
+        }
         String classPath = classPath("solutions/03_websocket.java");
         Path empty = Files.writeString(temp.resolve("Empty.java"),
                 "class Empty { public static void main(String[] a) {} }");
