@@ -41,7 +41,8 @@
 //    missing, and may be larger than the version; it is read already.
 // 2. Where there is news, `GET` answers 200 with it at once. Else the
 //    request is **held** until the next step. No step may be lost in
-//    between. A finished order (delivered, cancelled) never holds a
+//    between; a request that comes just while a step is being placed may
+//    be woken by it. A finished order (delivered, cancelled) never holds a
 //    request: where it has no news, the answer is 204 at once.
 // 3. `POST` adds one of `accepted`, `cooking`, `on_its_way`, `delivered`,
 //    `cancelled`, in any order; anything else is 400, done already. It
@@ -52,8 +53,9 @@
 //    kept, one after the other.
 // 4. `timeout` is how long the client waits at most, in milliseconds: a
 //    whole number from 0, 25000 where it is missing; above 60000 counts as
-//    60000. Negative, fractional, no number, or given twice: 400. At the
-//    deadline the answer is 204, without a body; 0 is answered at once. A
+//    60000. Negative, fractional, no number, more than 18 digits, or given
+//    twice: 400. At the deadline the answer is 204, without a body; with 0
+//    it comes at once, where there is no news. A
 //    request is answered once, and then counts no more in `/waiting`.
 // 5. A client that closes its connection is let go at once, and counts no
 //    more in `/waiting`.
@@ -131,15 +133,18 @@ class Row {
 //
 // `order.newsOrPark(this)`, below, returns what to answer at once, or
 // nothing: then this waiter is among `order.waiters`, and whoever takes it
-// out (the deadline, a step, a client that leaves) deals with it.
+// out (the deadline, a step, a client that leaves) deals with it. `answer`
+// makes 204 of news that have no steps, as there may be at the deadline and
+// of a finished order.
 //
 // `Http.queryInteger(exchange, "timeout", 7, 0, 9)` reads a whole number
 // from 0 to 9, is 7 where it is missing, and throws a 400 where it is
 // anything else. `exchange.getIoThread().executeAfter(action, 5,
 // TimeUnit.MILLISECONDS)` runs the action later, on the one thread that
 // owns this exchange; so it does not run before `begin` has returned. Its
-// result cancels it: keep it in `deadline`, and `answer` does so.
-// `Http.onGone(exchange, action)` runs the action when the client has gone.
+// result cancels it: keep it in `deadline`. `answer` cancels it; where the
+// client has gone, you do. `Http.onGone(exchange, action)` runs the action
+// when the client has gone.
 
 // %%
 class Waiter {

@@ -7,6 +7,7 @@ import io.undertow.util.HttpString;
 import io.undertow.util.PathTemplateMatch;
 import io.undertow.util.StatusCodes;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -104,6 +105,8 @@ public final class Http {
         } catch (JacksonException e) {
             throw new Problem(400,
                     "The body is not valid JSON: " + e.getOriginalMessage());
+        } catch (NumberFormatException e) {
+            throw new Problem(400, "The body has a number that is too long to read.");
         }
         throw new Problem(400, "The body must be a JSON object.");
     }
@@ -113,9 +116,13 @@ public final class Http {
     /// @throws Problem 400 where it is missing, of another type, fractional or out of range
     public static long integer(ObjectNode object, String member, long min, long max) {
         JsonNode node = object.path(member);
-        double value = node.isNumber() ? node.numberValue().doubleValue() : Double.NaN;
-        boolean fits = value >= min && value <= max && value == Math.rint(value);
-        if (fits) return (long) value;
+        if (node.isNumber()) {
+            BigDecimal value = node.decimalValue();
+            boolean fits = value.compareTo(BigDecimal.valueOf(min)) >= 0
+                    && value.compareTo(BigDecimal.valueOf(max)) <= 0
+                    && value.stripTrailingZeros().scale() <= 0;
+            if (fits) return value.longValueExact();
+        }
         throw new Problem(400, "'%s' must be a whole number from %d to %d."
                 .formatted(member, min, max));
     }

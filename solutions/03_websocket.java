@@ -25,7 +25,8 @@
 //
 // `GET /auction?name=ada` becomes a WebSocket, with the subprotocol
 // `auction.v1` where the client offers it. All messages are JSON texts. A
-// client says only `{"type":"bid","amount":1250}`. What is heard, by whom:
+// client has one thing to say: `{"type":"bid","amount":1250}`. What is
+// heard, and by whom:
 //
 // - `{"type":"lot","title":"A lamp","highest":0,"bidder":null}`: who comes,
 //   before all else; and all, when a lot begins
@@ -42,19 +43,22 @@
 //    WebSocket begins. Two people may have the same name.
 // 2. Who comes first hears `lot` as it stands, with its highest bid, and
 //    from then on all that is told to all, `joined` first. No new lot and
-//    no bid may get lost between the two. Who goes, by a close frame or a
-//    reset, is forgotten, and all others hear `left`. `GET /bidders` lists
-//    who is here: `{"bidders":["ada","bob"]}`.
+//    no bid gets lost between `lot` and `joined`, and none comes twice: a
+//    bid that is in that `lot` is not heard again. Who goes, by a close
+//    frame or a reset, is forgotten, and all others hear `left`. `GET
+//    /bidders` lists who is here: `{"bidders":["ada","bob"]}`.
 // 3. A bid is a JSON object whose `type` is `bid` and whose `amount` is a
 //    whole number of cents from 1 to 99,999,999; `1.0` is 1, and other
 //    members do not matter. Any other text gets an `error` with a reason
 //    that is not empty. Its sender stays connected, nobody else hears it.
-// 4. A bid that is higher than the highest of this lot stands. `id` is a
-//    whole number that rises with each of them, over all lots. Everybody
-//    hears the same bids in the same order, so within a lot amounts rise,
-//    too. Any other bid, an equal one too, is `outbid`: its sender hears
-//    the highest bid and whose it is, nobody else hears anything. It may
-//    overtake the `bid` that it lost to.
+// 4. A bid counts for the lot on the board, also where that lot began while
+//    the bid was on its way, and never brings an old lot back. It stands if
+//    it is higher than the lot's highest. `id` is a whole number that rises
+//    with each bid that stands, over all lots; gaps do not matter.
+//    Everybody hears the same bids in the same order, so within a lot
+//    amounts rise, too. The sender of any other bid, of an equal one too,
+//    hears `outbid` with the highest bid and whose it is, and nobody else
+//    hears anything. An `outbid` may come before the `bid` that it lost to.
 //
 // Done already: a GET without an upgrade gets 426, a text over 65,536
 // bytes closes 1009, binary closes 1003, and `POST /lots
@@ -147,8 +151,9 @@ class Board {
 // `tell` says something to all who were added and not removed, in the order
 // of the calls; `bidder.answer` says it to one. Threads of several clients
 // come here at once. What one of them reads from the board is old as soon
-// as another changes it. So hold the lock that `begin` holds, `synchronized
-// (this)`, from the first look at the board until all is told.
+// as another changes it. The simplest way is to hold the lock that `begin`
+// holds, `synchronized (this)`, from the first look at the board until all
+// is told.
 
 // %%
 class Hall {

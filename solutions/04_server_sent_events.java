@@ -24,35 +24,38 @@
 // | request | answer |
 // |---|---|
 // | `POST /builds` | 201 `{"build":b}`, done already |
-// | `POST /builds/{b}/lines {"text":t}` | 202 `{"id":n}`, TODO 1 |
-// | `POST /builds/{b}/finish {"status":s}` | 202 `{"id":n}`, TODO 1 |
+// | `POST /builds/{b}/lines {"text":t}` | 202 `{"id":n}`, once TODO 1 is done |
+// | `POST /builds/{b}/finish {"status":s}` | 202 `{"id":n}`, once TODO 1 is done |
 // | `GET /builds/{b}/log` | an event stream, or 204, see below |
 // | `GET /streams` | `{"streams":n}`, done already |
 //
 // Each build has a log of its own. Its events are numbered from 1 without
-// a gap. A line is an event `line`, its data the text. To finish adds one
+// a gap. A line is an event `line`, its data the text. Finishing adds one
 // more, `done`, its data the status, `passed` or `failed`; from then on
-// both are 409. A text that is missing or no string is 400.
+// both are 409. All this is done already, and so are the answers 400 to a
+// wrong body and 404 to an unknown build.
 //
 // 1. `GET /builds/{b}/log` answers 200 with `Content-Type:
 //    text/event-stream`, `Cache-Control: no-cache`, and first of all
-//    `retry: 1000`. Then comes the whole log from its first line, then each
-//    new event as it happens. Each event has `id`, `event` and `data`.
-// 2. A text may hold LF, CR and CRLF, anywhere, and nothing else ends a
-//    line. Each line of it, an empty one too, has its own `data: ` with
-//    the blank, so that a reader gets the text unchanged, LF between lines.
+//    `retry: 1000` and a blank line. Then comes the whole log from its
+//    first line, then each new event as it happens. Each event has `id`,
+//    `event` and `data`.
+// 2. A text may hold LF, CR and CRLF, anywhere; they end a line of it, and
+//    nothing else does. Each line has its own `data: `, with the space, an
+//    empty one too: the text `a`, LF gives `data: a` and `data: `. So a
+//    reader gets the text unchanged, but for LF in place of CR and CRLF.
 // 3. A reader that has seen a part says so: `Last-Event-ID: 7`, or
-//    `?lastEventId=7`, as a page cannot set headers. The header wins; an
-//    empty value is none. The stream goes on with event 8.
-// 4. An id that this log has not given, such as `0`, `-1`, `07` or one
-//    beyond its end: the stream says `event: reset` and `data: {}`, without
-//    an id, and then the whole log follows.
+//    `?lastEventId=7`, as a page cannot set headers. The header wins, and
+//    an empty value counts as absent. The stream goes on with event 8.
+// 4. An id that this log has not given, such as `0`, `-1`, `07`, `+7` or
+//    one beyond its end: after `retry` the stream says `event: reset` and
+//    `data: {}`, without an id, and then the whole log follows.
 // 5. A line that is added while a reader joins reaches it, too, once and
 //    in order.
-// 6. After `done` the stream ends. `EventSource` does not know that this
-//    was the end, and comes back with the id of `done`: 204 makes it stop.
-//    `GET /streams` counts the readers of unfinished logs; one that has
-//    left is not kept.
+// 6. After `done` the stream ends, also where `done` comes while a reader
+//    joins. `EventSource` does not know that this was the end, and comes
+//    back with the id of `done`: 204 makes it stop. `GET /streams` counts
+//    the readers; one whose stream has ended, or who has left, is not kept.
 //
 // Run this file, open its page, and see it come alive with each TODO:
 // `./jbang exercises/04_server_sent_events.java`. Then grade it:
@@ -103,6 +106,7 @@ record Event(int id, String type, String wire) {
 // without the stream: `Http.empty(exchange, 204)`. A query parameter is
 // `Http.query(exchange, name)`, null where it is absent. TODO 3 turns an
 // id to a number, and `log.isOver(number)` tells whether that is `done`.
+// `build.follow(0, stream)` sends the whole log.
 
 // %%
 record Reading(HttpServerExchange exchange, Build build, EventStream stream) {
@@ -176,7 +180,8 @@ class Log {
 // `append` adds an event and tells it to all `readers`, under the lock of
 // this build. A new reader first needs what is in the log already. What if
 // a line comes between the two? The grader tries: at each `Pause` it may
-// hold a thread, to let another come in between.
+// hold a thread, to let another come in between. `stream.write` may be
+// called under a lock, as it never waits.
 
 // %%
 class Build {
@@ -192,8 +197,8 @@ class Build {
 
     void follow(int seen, EventStream stream) {
         // TODO 4: Write each event after number `seen` to the stream, once, in order:
-        //   `log.after(seen)`, then new ones. `join` a reader; `leave` with it
-        //   `stream.whenGone`. After the last event, `end` the stream.
+        //   `log.after(seen)`, then new ones. `join` a reader, and `leave` with the
+        //   same one by `stream.whenGone`. After the last event, `end` the stream.
         Consumer<Event> reader = event -> {
             stream.write(event.wire());
             if (event.isLast()) stream.end();
@@ -287,7 +292,7 @@ class EventStream {
                 }
                 channel.suspendWrites();
             } while (more());
-            if (ended) {
+            if (ended && waiting.isEmpty()) {
                 exchange.endExchange();
                 leave();
             }

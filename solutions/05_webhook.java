@@ -34,14 +34,16 @@
 //    and a challenge is there, the answer is 200, and its body is the
 //    challenge (decoded as any parameter is) and nothing else: in UTF-8,
 //    as `text/plain`. As HTML, a link could run its script on our site.
-//    Otherwise, also where a parameter is missing: 403.
+//    Otherwise, also where a parameter is missing: 403. (One that is given
+//    twice is a 400, done already.)
 // 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
 //    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
-//    64 hex digits of lower case, as Meta writes them. Where it is
-//    missing, malformed or wrong: 401, whatever the body is, and nothing
-//    happens.
-// 3. **The batch.** A signed body has this shape, and other members are
-//    ignored:
+//    64 hex digits; Meta writes them in lower case. Where it is missing,
+//    malformed or wrong: 401, whatever the body says, and nothing happens.
+//    (A body that is too large or of another type than JSON gets 413 or
+//    415 before, done already.)
+// 3. **The batch.** A signed body has this shape. Other members, such as
+//    `id` and `time`, may be there or not:
 //
 //    ```
 //    {"object": "instagram", "entry": [{"id": "ada", "time": 1767225600,
@@ -51,14 +53,15 @@
 //
 //    `entry` and `changes` are arrays of objects, and may be empty;
 //    `object` and `field` are strings; `value` is an object with the
-//    strings `media_id`, which is not empty, and `caption`. If any part is
-//    not JSON or is of another shape, the whole is 400: nothing is
-//    published, and no id counts as known. Meta adds new kinds at any
-//    time. So under another `object` we look at nothing else, and under
-//    another `field` not at its `value`: 200, ignored.
+//    strings `media_id`, which is not empty, and `caption`. Meta adds new
+//    kinds at any time: where `object` is not `instagram` the answer is
+//    200, and we look at nothing else; where a `field` is not `media`, we
+//    pass over that change, and do not look at its `value`. If the body is
+//    not JSON, or a part that we look at is of another shape, the whole is
+//    400: nothing is published, and no id counts as known.
 // 4. **Once.** Each new `media_id` is published in the order of the
 //    batch. One that was published before, or earlier in this batch, is
-//    skipped, and the answer is 200, as for all others. This holds also
+//    skipped, whatever its caption, and the answer is 200. This holds also
 //    when deliveries come at the same instant: each post is published
 //    once, and none is lost.
 //
@@ -92,7 +95,8 @@ import tools.jackson.databind.node.ObjectNode;
 // ```
 //
 // To sign another `$body`, without `sha256=`:
-// `printf %s "$body" | openssl dgst -sha256 -hmac "It's a Secret to Everybody"`
+// `printf %s "$body" | openssl dgst -sha256 -hmac "It's a Secret to Everybody"`,
+// of which the last word is the signature.
 
 // %%
 interface Shared {
@@ -131,9 +135,9 @@ class Handshake {
 // %% [markdown]
 // ## TODO 2: who wrote this?
 //
-// `Mac` computes an HMAC, `HexFormat` writes bytes in hex, and
-// `MessageDigest.isEqual` compares two arrays in a time that does not tell
-// where they differ.
+// `Mac` computes an HMAC; each call needs one of its own, as several
+// threads come here. `HexFormat` writes bytes in hex. `MessageDigest.isEqual`
+// compares two arrays in a time that does not tell where they differ.
 
 // %%
 class Signature {
@@ -162,7 +166,8 @@ class Signature {
 //
 // `Http.object(body)` parses an object and `Http.text(object, "field")`
 // reads a string of it. Like `objects` below they throw a 400 where it is
-// something else. Take care of `value` and of an empty `media_id`.
+// something else. What they do not look at is yours: `value` must be an
+// `ObjectNode`, and `media_id` not empty.
 
 // %%
 record Post(String id, String caption) {}

@@ -5,6 +5,11 @@
 //MAIN Bench
 //SOURCES Grade.java
 //SOURCES RepoCopy.java
+//SOURCES BareLoop.java
+//SOURCES Crowd.java
+//SOURCES FanOut.java
+//SOURCES Raw.java
+//SOURCES Server.java
 
 import grader.Exercise;
 import grader.Reports;
@@ -21,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
+import java.util.function.ToDoubleFunction;
 import java.util.regex.Pattern;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -36,9 +42,10 @@ import tools.jackson.databind.json.JsonMapper;
 class Bench implements Callable<Integer> {
     private static final String EDIT = "// edited ";
     private static final int LIMIT_S = 120;
+    private static final int FAN_OUT_RUNS = 3;
 
     @Parameters(paramLabel = "NAME", arity = "0..*",
-            description = "Only these: start, edit, watch, grade, all.") List<
+            description = "Only these: start, edit, watch, grade, all, fan-out.") List<
                     String> names =
                             List.of();
     @Option(names = "--runs", paramLabel = "N",
@@ -94,6 +101,7 @@ class Bench implements Callable<Integer> {
                     "--solution");
             if (wanted("all")) grade("grade of five solutions", "at most 8 s", "grade",
                     "--solution");
+            if (wanted("fan-out")) fanOut();
         } finally {
             RepoCopy.delete(temp);
         }
@@ -115,13 +123,11 @@ class Bench implements Callable<Integer> {
         measured.seconds(); // builds what has to be built, and fills caches
         other.seconds();
         for (int i = 0; i < runs; i++) {
-            if (System.console() != null) {
-                System.err.printf("\r\033[K%s: %d of %d", what, i + 1, runs);
-            }
+            progress("%s: %d of %d", what, i + 1, runs);
             ours.add(measured.seconds());
             theirs.add(other.seconds());
         }
-        if (System.console() != null) System.err.print("\r\033[K");
+        progress("");
         Times us = new Times(ours.stream().sorted().toList());
         Times them = new Times(theirs.stream().sorted().toList());
         System.out.printf("%-46s %-26s %-26s %s%n%-46s %-26s %s%n", what, us.shown(),
@@ -130,6 +136,12 @@ class Bench implements Callable<Integer> {
                 yardstick);
         figures.put(what, Map.of("seconds", us.sorted, "yardstick", yardstick,
                 "yardstickSeconds", them.sorted, "target", target));
+    }
+
+    /// A line that the next one replaces.
+    private static void progress(String text, Object... values) {
+        if (System.console() == null) return;
+        System.err.print("\r\033[K" + text.formatted(values));
     }
 
     private Process run(String... words) throws IOException {
@@ -280,6 +292,75 @@ class Bench implements Callable<Integer> {
                         project.resolve("pom.xml").toString(),
                         "test"),
                 target);
+    }
+
+    private void fanOut() throws Exception {
+        System.out.printf("%n%-22s %-30s %-30s %-9s %-9s %s%n",
+                "one event to N clients", "deliveries/s",
+                "bare NIO loop", "ratio", "target", "last client, p50 and p99");
+        for (FanOut.Technique technique : FanOut.ALL) {
+            byte[][] sample = FanOut.sample(technique);
+            List<FanOut.Round> ours = new ArrayList<>();
+            List<FanOut.Round> bare = new ArrayList<>();
+            for (int i = 0; i < Math.min(runs, FAN_OUT_RUNS); i++) {
+                progress("%s: round %d of %d", technique.name(), i + 1,
+                        Math.min(runs, FAN_OUT_RUNS));
+                ours.add(FanOut.measure(technique, null));
+                bare.add(FanOut.measure(technique, sample));
+            }
+            progress("");
+            figures.put("fan-out, " + technique.name(),
+                    Map.of("lesson", ours, "bareLoop", bare));
+            for (int size : FanOut.SIZES) {
+                Figures us = new Figures(ours, size);
+                Figures them = new Figures(bare, size);
+                System.out.printf("%-22s %-30s %-30s %-9.2f %-9s %s, bare %s%n",
+                        size + " x " + technique.name(), us.rate(), them.rate(),
+                        us.median() / them.median(), technique.target(size),
+                        us.last(), them.last());
+            }
+            System.out.printf(
+                    "%-22s %.1f KiB of heap (%s), %.1f KiB resident; bare loop %.1f and"
+                            + " %.1f; threads at %d and %d clients: %s%n",
+                    "  each connection",
+                    median(ours, FanOut.Round::heapKib), technique.heapTarget(),
+                    median(ours, FanOut.Round::residentKib),
+                    median(bare, FanOut.Round::heapKib),
+                    median(bare, FanOut.Round::residentKib),
+                    FanOut.SIZES.getFirst(), FanOut.SIZES.getLast(),
+                    ours.getLast().threads());
+        }
+    }
+
+    private static double median(List<FanOut.Round> rounds,
+            ToDoubleFunction<FanOut.Round> figure) {
+        double[] sorted = rounds.stream().mapToDouble(figure).sorted().toArray();
+        return sorted[sorted.length / 2];
+    }
+
+    /// What all rounds say of one number of clients.
+    private record Figures(List<Double> rates, List<Double> ms) {
+        Figures(List<FanOut.Round> rounds, int size) {
+            this(rounds.stream().map(each -> each.figures().get(size).perSecond())
+                    .sorted().toList(),
+                    rounds.stream()
+                            .flatMap(each -> each.figures().get(size).ms().stream())
+                            .sorted().toList());
+        }
+
+        double median() {
+            return rates.get(rates.size() / 2);
+        }
+
+        String rate() {
+            return "%,.0f (%,.0f to %,.0f)".formatted(median(), rates.getFirst(),
+                    rates.getLast());
+        }
+
+        String last() {
+            return "%.1f and %.1f ms".formatted(ms.get(ms.size() / 2),
+                    ms.get(ms.size() * 99 / 100));
+        }
     }
 
     private static String java() {

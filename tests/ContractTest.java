@@ -218,12 +218,10 @@ record ContractTest(String script, String title, String gauge) {
     }
 
     private void fails(String setting, String mentioned) throws Exception {
-        Path errors = Files.createTempFile("errors", ".txt");
-        Process process =
-                Server.launch(script + ".java", errors, setting).start();
+        Process process = Server.launch(script + ".java", setting).start();
         assertTrue(process.waitFor(30, TimeUnit.SECONDS),
                 "still running with " + setting);
-        String said = Files.readString(errors);
+        String said = new String(process.getErrorStream().readAllBytes());
         assertEquals(2, process.exitValue(), setting + ": " + said);
         assertEquals(1, said.lines().count(), said);
         assertTrue(said.contains(mentioned), said);

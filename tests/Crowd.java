@@ -36,6 +36,7 @@ final class Crowd implements AutoCloseable {
     private final ConcurrentLinkedQueue<Runnable> tasks = new ConcurrentLinkedQueue<>();
     private final ByteBuffer buffer = ByteBuffer.allocateDirect(64 * 1024);
     private byte[] awaited = {0};
+    private byte[] reply = {};
     private CompletableFuture<Void> all = new CompletableFuture<>();
     private int missing;
     private int ended;
@@ -69,9 +70,15 @@ final class Crowd implements AutoCloseable {
 
     /// Completes when every client has read `text` after this call.
     CompletableFuture<Void> expect(String text) throws Exception {
+        return expect(text, "");
+    }
+
+    /// The same; each client sends `then` as soon as it has read `text`.
+    CompletableFuture<Void> expect(String text, String then) throws Exception {
         CompletableFuture<Void> future = new CompletableFuture<>();
         call(() -> {
             awaited = text.getBytes(StandardCharsets.UTF_8);
+            reply = then.getBytes(StandardCharsets.UTF_8);
             all = future;
             missing = clients.size();
             for (Client each : clients) {
@@ -80,6 +87,17 @@ final class Crowd implements AutoCloseable {
             }
         });
         return future;
+    }
+
+    /// Lets the first client send.
+    void send(byte[] bytes) throws Exception {
+        call(() -> {
+            try {
+                clients.getFirst().channel.write(ByteBuffer.wrap(bytes));
+            } catch (IOException e) {
+                throw new IllegalStateException(e);
+            }
+        });
     }
 
     /// How many clients the server has cut or let go.
@@ -109,6 +127,7 @@ final class Crowd implements AutoCloseable {
         CompletableFuture<Void> future = new CompletableFuture<>();
         call(() -> {
             awaited = text.getBytes(StandardCharsets.UTF_8);
+            reply = new byte[0];
             all = future;
             start.run();
         });
@@ -192,6 +211,7 @@ final class Crowd implements AutoCloseable {
             if (client.matched < awaited.length) continue;
             client.matched = 0;
             client.found = true;
+            if (reply.length > 0) client.channel.write(ByteBuffer.wrap(reply));
             if (--missing == 0) all.complete(null);
         }
     }

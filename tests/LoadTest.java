@@ -152,22 +152,12 @@ class LoadTest {
     private static void say(Server server, String text) throws Exception {
         try (Raw raw = new Raw(server.port)) {
             raw.send(upgrade(server)).head();
-            raw.send(frame("{\"type\":\"message\",\"text\":\"" + text + "\"}"));
+            raw.send(Raw.frame("{\"type\":\"message\",\"text\":\"" + text + "\"}"));
             StringBuilder heard = new StringBuilder();
             while (heard.indexOf("\"text\":\"" + text) < 0) {
                 heard.append(new String(raw.bytes(1), StandardCharsets.ISO_8859_1));
             }
         }
-    }
-
-    /// A text frame of a client, masked with zeros.
-    private static byte[] frame(String text) {
-        byte[] payload = text.getBytes(StandardCharsets.UTF_8);
-        byte[] frame = new byte[6 + payload.length];
-        frame[0] = (byte) 0x81;
-        frame[1] = (byte) (0x80 | payload.length);
-        System.arraycopy(payload, 0, frame, 6, payload.length);
-        return frame;
     }
 
     @Test
@@ -212,7 +202,7 @@ class LoadTest {
             String filler = "x".repeat(60_000);
             for (int i = 0; i < 1_200; i++) {
                 CompletableFuture<Void> heard = crowd.expect("message " + i + ".");
-                speaker.send(large(
+                speaker.send(Raw.frame(
                         "{\"type\":\"message\",\"text\":\"message " + i + "." + filler
                                 + "\"}"));
                 within(heard, "message " + i + " reaches those who read");
@@ -221,16 +211,5 @@ class LoadTest {
             assertTrue(stalled.endsWithin(10_000), "the laggard is cut");
             assertEquals("", server.errors());
         }
-    }
-
-    private static byte[] large(String text) {
-        byte[] payload = text.getBytes(StandardCharsets.UTF_8);
-        byte[] frame = new byte[8 + payload.length];
-        frame[0] = (byte) 0x81;
-        frame[1] = (byte) 0xfe;
-        frame[2] = (byte) (payload.length >> 8);
-        frame[3] = (byte) payload.length;
-        System.arraycopy(payload, 0, frame, 8, payload.length);
-        return frame;
     }
 }

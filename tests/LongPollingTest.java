@@ -84,7 +84,8 @@ class LongPollingTest {
     @DisplayName("a body that is not a payment is refused with the right status")
     void badBodies() throws Exception {
         for (String body : List.of("{\"amount\":0}", "{\"amount\":100000000}",
-                "{\"amount\":1.5}",
+                "{\"amount\":1.5}", "{\"amount\":1.00000000000000000000001}",
+                "{\"amount\":1e999999999999}",
                 "{\"amount\":-1}", "{\"amount\":1e400}", "{\"amount\":\"1\"}",
                 "{\"amount\":null}",
                 "{\"amount\":" + "9".repeat(900) + "}", "{}", "[]", "1", "null",

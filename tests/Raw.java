@@ -6,6 +6,7 @@ import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.net.SocketTimeoutException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -187,6 +188,33 @@ final class Raw implements AutoCloseable {
         } finally {
             socket.setSoTimeout(READ_MS);
         }
+    }
+
+    /// Reads what comes, until nothing does for `ms`.
+    byte[] bytesUntilSilent(int ms) throws IOException {
+        ByteArrayOutputStream read = new ByteArrayOutputStream();
+        while (!isSilentFor(ms)) read.writeBytes(bytes(1));
+        return read.toByteArray();
+    }
+
+    /// A text frame of a client.
+    static byte[] frame(String text) {
+        return frame(0x81, text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /// A frame of a client: its first byte as given, its payload masked.
+    static byte[] frame(int first, byte[] payload) {
+        byte[] key = {0x37, (byte) 0xfa, 0x21, 0x3d};
+        ByteBuffer frame = ByteBuffer.allocate(payload.length + 14).put((byte) first);
+        int length = payload.length;
+        if (length < 126) frame.put((byte) (0x80 | length));
+        else if (length < 65_536) frame.put((byte) 0xfe).putShort((short) length);
+        else frame.put((byte) 0xff).putLong(length);
+        frame.put(key);
+        for (int i = 0; i < length; i++) frame.put((byte) (payload[i] ^ key[i % 4]));
+        byte[] bytes = new byte[frame.flip().remaining()];
+        frame.get(bytes);
+        return bytes;
     }
 
     /// Closes with a TCP reset, as a crashed client does.

@@ -14,7 +14,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
-import java.util.function.Predicate;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -27,7 +26,7 @@ import picocli.CommandLine.Parameters;
                 + " how often the verdict was the expected one.",
         footer = {"", "Examples:",
             "  ./jbang repeat                all that is about a race",
-            "  ./jbang repeat --times 5 03   all of exercise 03"})
+            "  ./jbang repeat --times 5 03   those of exercise 03"})
 class Repeat implements Callable<Integer> {
     private static final Random SEEDS = new Random();
 
@@ -37,6 +36,11 @@ class Repeat implements Callable<Integer> {
     @Option(names = "--times", paramLabel = "N",
             description = "100 where it is left out.") int times =
                     100;
+    @Option(names = "--busy", paramLabel = "N",
+            description = "How many threads keep cores busy; one per core where it is left"
+                    + " out.") int busy = Runtime.getRuntime().availableProcessors();
+    @Option(names = "--all",
+            description = "Also submissions that are not about a race.") boolean all;
     @Option(names = {"-h", "--help"}, usageHelp = true,
             description = "Show this help.") boolean help;
 
@@ -49,7 +53,7 @@ class Repeat implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        for (int i = 0; i < Runtime.getRuntime().availableProcessors(); i++) {
+        for (int i = 0; i < busy; i++) {
             Thread.ofPlatform().daemon().start(() -> {
                 while (true) Thread.onSpinWait();
             });
@@ -79,22 +83,21 @@ class Repeat implements Callable<Integer> {
     private List<Known> known() throws Exception {
         List<Submission> patches = new ArrayList<>(Submission.all("wrong"));
         patches.addAll(Submission.all("right"));
-        Predicate<String> named = name -> names.stream().anyMatch(name::contains);
+        patches.removeIf(one -> !all && !one.race());
         List<Known> known = new ArrayList<>();
         for (Exercise each : Exercise.all()) {
-            boolean races = patches.stream().anyMatch(
-                    one -> one.exercise().equals(each) && one.race());
-            String name = each.number() + " solution";
-            if (names.isEmpty() ? races : named.test(name)) {
-                known.add(new Known(name, each, Exercise.read(each.file(true)),
-                        List.of()));
-            }
-            for (Submission one : patches) {
-                if (!one.exercise().equals(each)
-                        || !(names.isEmpty() ? one.race()
-                                : named.test(one + ""))) continue;
+            List<Submission> ours =
+                    patches.stream().filter(one -> one.exercise().equals(each))
+                            .toList();
+            if (ours.isEmpty()) continue;
+            known.add(new Known(each.number() + " solution", each,
+                    Exercise.read(each.file(true)), List.of()));
+            for (Submission one : ours) {
                 known.add(new Known(one + "", each, one.text(), one.fails()));
             }
+        }
+        if (!names.isEmpty()) {
+            known.removeIf(each -> names.stream().noneMatch(each.name::contains));
         }
         return known;
     }

@@ -52,20 +52,23 @@ final class Server implements AutoCloseable {
     /// Starts `script`, a path below the repo, with `PORT=0`.
     /// Arguments that start with `-` go to JBang, `NAME=value` to the environment.
     static Server start(String script, String... settings) throws Exception {
+        return start(launch(script, settings));
+    }
+
+    /// Starts what prints a ready line.
+    static Server start(ProcessBuilder program) throws Exception {
         Path errors = Files.createTempFile("errors", ".txt");
-        Process process = launch(script, errors, settings).start();
-        return new Server(process, errors);
+        return new Server(program.redirectError(errors.toFile()).start(), errors);
     }
 
     /// The same, not started yet: for runs that are expected to fail.
-    static ProcessBuilder launch(String script, Path errors, String... settings) {
+    static ProcessBuilder launch(String script, String... settings) {
         List<String> command =
                 new ArrayList<>(List.of(root().resolve("jbang").toString()));
         for (String setting : settings) if (setting
                 .startsWith("-")) command.add(setting);
         command.add(root().resolve(script).toString());
-        ProcessBuilder builder =
-                new ProcessBuilder(command).redirectError(errors.toFile());
+        ProcessBuilder builder = new ProcessBuilder(command);
         Map<String, String> environment = builder.environment();
         environment.put("PORT", "0");
         environment.remove("MAX_WAITERS");

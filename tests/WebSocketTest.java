@@ -87,7 +87,7 @@ class WebSocketTest {
 
         /// Sends a frame, masked; `first` has the opcode and the flags.
         Client frame(int first, byte[] payload) throws IOException {
-            return send(frameOf(first, payload));
+            return send(Raw.frame(first, payload));
         }
 
         /// Sends a text in one frame.
@@ -162,20 +162,6 @@ class WebSocketTest {
         public void close() throws IOException {
             raw.close();
         }
-    }
-
-    private static byte[] frameOf(int first, byte[] payload) {
-        byte[] key = {0x37, (byte) 0xfa, 0x21, 0x3d};
-        ByteBuffer frame = ByteBuffer.allocate(payload.length + 14).put((byte) first);
-        int length = payload.length;
-        if (length < 126) frame.put((byte) (MASKED | length));
-        else if (length < 65_536) frame.put((byte) 0xfe).putShort((short) length);
-        else frame.put((byte) 0xff).putLong(length);
-        frame.put(key);
-        for (int i = 0; i < length; i++) frame.put((byte) (payload[i] ^ key[i % 4]));
-        byte[] bytes = new byte[frame.flip().remaining()];
-        frame.get(bytes);
-        return bytes;
     }
 
     private static byte[] bytes(int... values) {
@@ -465,7 +451,7 @@ class WebSocketTest {
             assertEquals(1009, ada.frame(FIN | TEXT, tooLong).closed());
         }
         try (Client ada = join("ada")) {
-            byte[] whole = frameOf(FIN | TEXT, tooLong);
+            byte[] whole = Raw.frame(FIN | TEXT, tooLong);
             for (int at = 0; at < whole.length; at += 9_000) {
                 online(1);
                 ada.send(Arrays.copyOfRange(whole, at,
@@ -513,10 +499,10 @@ class WebSocketTest {
     void protocolErrors() throws Exception {
         Map<String, byte[]> frames = new LinkedHashMap<>();
         for (int rsv : List.of(0x40, 0x20, 0x10)) {
-            frames.put("reserved bit " + rsv, frameOf(FIN | rsv | TEXT, utf8("{}")));
+            frames.put("reserved bit " + rsv, Raw.frame(FIN | rsv | TEXT, utf8("{}")));
         }
         for (int opcode : List.of(3, 4, 5, 6, 7, 11, 12, 13, 14, 15)) {
-            frames.put("opcode " + opcode, frameOf(FIN | opcode, utf8("x")));
+            frames.put("opcode " + opcode, Raw.frame(FIN | opcode, utf8("x")));
         }
         for (int opcode : List.of(TEXT, BINARY, CLOSE, PING, PONG)) {
             frames.put("no mask, opcode " + opcode, bytes(FIN | opcode, 2, 3, 232));
@@ -524,21 +510,21 @@ class WebSocketTest {
         }
         for (int opcode : List.of(CLOSE, PING, PONG)) {
             frames.put("over 125, opcode " + opcode,
-                    frameOf(FIN | opcode, new byte[126]));
-            frames.put("cut, opcode " + opcode, frameOf(opcode, bytes(3, 232)));
+                    Raw.frame(FIN | opcode, new byte[126]));
+            frames.put("cut, opcode " + opcode, Raw.frame(opcode, bytes(3, 232)));
         }
-        frames.put("a continuation of nothing", frameOf(FIN, utf8("x")));
-        frames.put("a continuation of nothing that goes on", frameOf(0, utf8("x")));
+        frames.put("a continuation of nothing", Raw.frame(FIN, utf8("x")));
+        frames.put("a continuation of nothing that goes on", Raw.frame(0, utf8("x")));
         frames.put("a text within a text",
-                join(frameOf(TEXT, utf8("{")), frameOf(FIN | TEXT, utf8("}"))));
+                join(Raw.frame(TEXT, utf8("{")), Raw.frame(FIN | TEXT, utf8("}"))));
         frames.put("binary within a text",
-                join(frameOf(TEXT, utf8("{")), frameOf(BINARY, utf8("}"))));
+                join(Raw.frame(TEXT, utf8("{")), Raw.frame(BINARY, utf8("}"))));
         frames.put("a continuation without a mask",
-                join(frameOf(TEXT, utf8("{")), bytes(FIN, 1, '}')));
-        frames.put("half a close code", frameOf(FIN | CLOSE, bytes(3)));
+                join(Raw.frame(TEXT, utf8("{")), bytes(FIN, 1, '}')));
+        frames.put("half a close code", Raw.frame(FIN | CLOSE, bytes(3)));
         for (int code : List.of(0, 1, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000,
                 65535)) {
-            frames.put("close " + code, frameOf(FIN | CLOSE, bytes(code >> 8, code)));
+            frames.put("close " + code, Raw.frame(FIN | CLOSE, bytes(code >> 8, code)));
         }
         frames.put("a length of 64 bits",
                 bytes(FIN | TEXT, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4));
@@ -612,7 +598,7 @@ class WebSocketTest {
                 assertEquals("\u20ac", ada.hear().get("text").stringValue(),
                         "cut at " + cut);
             }
-            for (byte each : frameOf(FIN | TEXT, all)) ada.send(new byte[] {each});
+            for (byte each : Raw.frame(FIN | TEXT, all)) ada.send(new byte[] {each});
             assertEquals("\u20ac", ada.hear().get("text").stringValue(),
                     "byte by byte");
         }
@@ -643,7 +629,7 @@ class WebSocketTest {
         try (Client ada = join("ada"); Client bob = join("bob");
                 Raw half = new Raw(server.port)) {
             half.send("GET /chat?name=eve HTTP/1.1\r\nHost: local");
-            byte[] whole = frameOf(FIN | TEXT,
+            byte[] whole = Raw.frame(FIN | TEXT,
                     utf8("{\"type\":\"message\",\"text\":\"late\"}"));
             ada.send(Arrays.copyOfRange(whole, 0, 20));
             assertEquals("meanwhile",
@@ -661,7 +647,7 @@ class WebSocketTest {
                     + server.port + "\r\n"
                     + String.join("\r\n", UPGRADE) + "\r\n\r\n";
             eager.send(join(utf8(head),
-                    frameOf(FIN | TEXT,
+                    Raw.frame(FIN | TEXT,
                             utf8("{\"type\":\"message\",\"text\":\"soon\"}"))));
             assertEquals(101, eager.head().status());
             assertEquals("soon",
@@ -759,8 +745,8 @@ class WebSocketTest {
     @Test
     @DisplayName("who earns errors and pongs without reading them is not read from either")
     void unreadAnswers() throws Exception {
-        for (byte[] frame : List.of(frameOf(FIN | TEXT, utf8("{")),
-                frameOf(FIN | PING, new byte[125]))) {
+        for (byte[] frame : List.of(Raw.frame(FIN | TEXT, utf8("{")),
+                Raw.frame(FIN | PING, new byte[125]))) {
             ByteArrayOutputStream many = new ByteArrayOutputStream();
             for (int i = 0; i < 1_000; i++) many.writeBytes(frame);
             try (Client flood = join("flood")) {
@@ -823,7 +809,7 @@ class WebSocketTest {
             try (Client silent = join(own, "silent");
                     Client ponging = join(own, "ponging");
                     Client typing = join(own, "typing")) {
-                byte[] slowly = frameOf(FIN | TEXT, new byte[100]);
+                byte[] slowly = Raw.frame(FIN | TEXT, new byte[100]);
                 int sent = 0;
                 boolean left = false;
                 for (int pings = 0; pings < 6;) {

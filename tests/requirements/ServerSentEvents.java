@@ -292,13 +292,35 @@ class ServerSentEvents extends Requirements {
             post(build.path + "/lines", json("text", word(3))).expect(409,
                     DONE_ALREADY);
         }
+        finishMeanwhile("before reading");
+        finishMeanwhile("after reading");
+        finishMeanwhile("before joining");
+    }
+
+    /// Holds the reader's request at a place, and finishes the build meanwhile.
+    private void finishMeanwhile(String place) {
+        Build build = new Build(number(1, 3));
+        String status = random.nextBoolean() ? "passed" : "failed";
+        String body = json("status", status);
+        try (EventReader reader = EventReader.connect(program, talk);
+                EventReader builder = reader.another()) {
+            meanwhile(place, () -> reader.follow(build.path + "/log"), reader, () -> {
+                talk.curl("POST", build.path + "/finish", body, "Content-Type",
+                        "application/json");
+                builder.send("POST", build.path + "/finish", body);
+            }, builder);
+            builder.answer().expect(202, DONE_ALREADY);
+            reader.answer().expect(200, "The reader has not seen `done` yet.");
+            build.expectAfter(0, reader, NEXT);
+            expectDone(build.size() + 1, status, reader);
+        }
     }
 
     private static void expectDone(int id, String status, EventReader reader) {
         reader.expect(id, "done", status,
                 "After the last line comes `done`, with an id of its own and the status.")
                 .expectEnd(
-                        "After `done` the stream ends, for those who come late, too.");
+                        "After `done` the stream ends, for those who come late or just then, too.");
     }
 
     /// Asks until the gauge says so.

@@ -149,6 +149,41 @@ class Websocket extends Requirements {
                     "Who comes is to be added.");
         }
         newLotMeanwhile(second);
+        bidMeanwhile();
+    }
+
+    /// Holds a thread that tells of a bid, and lets somebody come.
+    private void bidMeanwhile() {
+        Peer ada = join(word(4));
+        begin(ada);
+        int amount = number(1_000, 9_000);
+        String bid = bid(amount, ada.name);
+        Line door = line(ada.line);
+        pauses().hold("tell");
+        talk.step("(the next two at the same instant)");
+        ada.say(bid(amount));
+        Pauses.Held held = arrival(() -> ada.hasHeard(bid));
+        String name = word(8);
+        Peer eve = join(name, door);
+        letMeet(held, () -> eve.hasHeard(presence("joined", name)), () -> {});
+        JsonNode lot = eve.hearNext(json("type", "lot"),
+                "Who comes must hear the lot before all else.");
+        eve.hearNext(presence("joined", name),
+                "Who comes hears all that is told to all, its own `joined` first.");
+        long wanted = lot.path("highest").asInt() == amount ? 0 : 1;
+        until(() -> ada.hasHeard(bid));
+        List<JsonNode> heard = eve.hearAll(begin(), "A new lot is told to all.");
+        List<JsonNode> bids = ofType("bid", heard);
+        if (bids.size() == wanted) return;
+        throw eve.failure(wanted == 0 ? "no bid, as " + lot + " has it"
+                : "the bid that is not in " + lot,
+                bids.isEmpty() ? "no bid" : shown(bids), -1,
+                "A bid stood just when " + name + " came." + ONE_STEP);
+    }
+
+    private static List<JsonNode> ofType(String type, List<JsonNode> messages) {
+        return messages.stream()
+                .filter(each -> each.path("type").asString("").equals(type)).toList();
     }
 
     /// Holds a newcomer's thread when it has looked at the board, and begins a lot.
@@ -166,9 +201,9 @@ class Websocket extends Requirements {
         letMeet(held, clerk::isAnswered, () -> {});
         clerk.answer().expect(204, "This part was done already.");
         String last = begin();
-        List<String> heard = eve.hearAll(last, "A new lot is told to all.").stream()
-                .filter(each -> each.path("type").asString("").equals("lot"))
-                .map(each -> each.path("title").asString("")).toList();
+        List<String> heard =
+                ofType("lot", eve.hearAll(last, "A new lot is told to all.")).stream()
+                        .map(each -> each.path("title").asString("")).toList();
         int from = heard.indexOf(title);
         if (from < 0 || heard.subList(from + 1, heard.size()).size() != 1) {
             throw eve.failure("the lots as they began, '" + title + "' among them",
@@ -320,6 +355,40 @@ class Websocket extends Requirements {
                     "A bid was decided before another one, and told after it."
                             + ONE_STEP);
         }
+        begin(ada, bob, eve);
+        meet("read", ada, high, bob, low);
+        heard = bidsUntil(high + 1, eve);
+        for (String member : List.of("amount", "id")) {
+            List<Long> told =
+                    heard.stream().map(each -> each.path(member).asLong()).toList();
+            if (!told.stream().sorted().distinct().toList().equals(told)) {
+                throw eve.failure("each \"" + member + "\" higher than the one before",
+                        shown(heard), -1,
+                        "A lower bid came while a higher one was decided." + ONE_STEP);
+            }
+        }
+        lotMeanwhile(ada, bob, eve);
+    }
+
+    /// Holds a bidder's thread when it has looked at the board, and begins a lot.
+    private void lotMeanwhile(Peer ada, Peer... others) {
+        begin(ada, others[0], others[1]);
+        Line clerk = line(ada.line);
+        String title = "lot " + word(7);
+        int amount = number(1_000, 9_000);
+        pauses().hold("read");
+        talk.step("(the next two at the same instant)");
+        ada.say(bid(amount));
+        Pauses.Held held = arrival(() -> ada.hasHeard(bid(amount, ada.name)));
+        talk.curl("POST", "/lots", json("title", title), "Content-Type",
+                "application/json");
+        clerk.send("POST", "/lots", json("title", title));
+        letMeet(held, clerk::isAnswered, () -> {});
+        clerk.answer().expect(204, "This part was done already.");
+        until(() -> knows(ada));
+        join(word(8)).hearNext(json("type", "lot", "title", title),
+                "This lot began while a bid was decided. Who comes now must hear of it."
+                        + ONE_STEP);
     }
 
     /// Lets one bid, holds its thread at `place`, and lets the other bid meanwhile.
@@ -344,8 +413,7 @@ class Websocket extends Requirements {
         peer.say(bid(amount));
         List<JsonNode> heard = peer.hearAll(bid(amount, peer.name),
                 "This bid is higher than all before.");
-        return heard.stream().limit(heard.size() - 1)
-                .filter(each -> each.path("type").asString("").equals("bid")).toList();
+        return ofType("bid", heard.subList(0, heard.size() - 1));
     }
 
     private static String shown(List<JsonNode> messages) {
