@@ -8,6 +8,7 @@
 //SOURCES BareLoop.java
 //SOURCES Crowd.java
 //SOURCES FanOut.java
+//SOURCES Plot.java
 //SOURCES Raw.java
 //SOURCES Server.java
 
@@ -24,6 +25,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import java.util.function.ToDoubleFunction;
@@ -54,6 +56,8 @@ class Bench implements Callable<Integer> {
     @Option(names = "--json", paramLabel = "FILE",
             description = "Where the figures go; else build/bench.json.") Path json =
                     Path.of("build/bench.json");
+    @Option(names = "--plot", paramLabel = "FILE",
+            description = "Where the fan-out is drawn, as SVG.") Path plot;
     @Option(names = {"-h", "--help"}, usageHelp = true,
             description = "Show this help.") boolean help;
 
@@ -298,6 +302,7 @@ class Bench implements Callable<Integer> {
         System.out.printf("%n%-22s %-30s %-30s %-9s %-9s %s%n",
                 "one event to N clients", "deliveries/s",
                 "bare NIO loop", "ratio", "target", "last client, p50 and p99");
+        List<Plot.Panel> panels = new ArrayList<>();
         for (FanOut.Technique technique : FanOut.ALL) {
             byte[][] sample = FanOut.sample(technique);
             List<FanOut.Round> ours = new ArrayList<>();
@@ -311,6 +316,8 @@ class Bench implements Callable<Integer> {
             progress("");
             figures.put("fan-out, " + technique.name(),
                     Map.of("lesson", ours, "bareLoop", bare));
+            Map<Integer, Double> ourMs = new TreeMap<>();
+            Map<Integer, Double> bareMs = new TreeMap<>();
             for (int size : FanOut.SIZES) {
                 Figures us = new Figures(ours, size);
                 Figures them = new Figures(bare, size);
@@ -318,7 +325,10 @@ class Bench implements Callable<Integer> {
                         size + " x " + technique.name(), us.rate(), them.rate(),
                         us.median() / them.median(), technique.target(size),
                         us.last(), them.last());
+                ourMs.put(size, us.ms(0.5));
+                bareMs.put(size, them.ms(0.5));
             }
+            panels.add(new Plot.Panel(technique.name(), ourMs, bareMs));
             System.out.printf(
                     "%-22s %.1f KiB of heap (%s), %.1f KiB resident; bare loop %.1f and"
                             + " %.1f; threads at %d and %d clients: %s%n",
@@ -330,6 +340,10 @@ class Bench implements Callable<Integer> {
                     FanOut.SIZES.getFirst(), FanOut.SIZES.getLast(),
                     ours.getLast().threads());
         }
+        if (plot == null) return;
+        Reports.write(plot, Plot.svg(panels,
+                "Milliseconds from an event to the last of N clients (of long polls: until all"
+                        + " ask again)"));
     }
 
     private static double median(List<FanOut.Round> rounds,
@@ -358,8 +372,11 @@ class Bench implements Callable<Integer> {
         }
 
         String last() {
-            return "%.1f and %.1f ms".formatted(ms.get(ms.size() / 2),
-                    ms.get(ms.size() * 99 / 100));
+            return "%.1f and %.1f ms".formatted(ms(0.5), ms(0.99));
+        }
+
+        double ms(double part) {
+            return ms.get((int) (ms.size() * part));
         }
     }
 

@@ -62,7 +62,7 @@ final class FanOut {
 
     /// What was measured at a number of clients.
     ///
-    /// @param ms from an event to its last client, for each event; of long polls, until all ask again
+    /// @param ms from each event to its last client; of long polls, until all ask again
     record Figures(int clients, List<Double> ms) {
         double perSecond() {
             return clients * 1000.0 * ms.size()

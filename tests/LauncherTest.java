@@ -7,7 +7,9 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -26,7 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Every test runs a copy of `jbang` in a folder with a space in its name, with a home
 /// and a PATH of its own. Maven is a few lines of shell; what it fetches is a stand-in
-/// for the CLI: it prints its first argument and exits with its second. No network.
+/// for the CLI: it prints its first argument and exits with its second, or prints $SAYS. No network.
 @DisplayName("The jbang script")
 @DisabledOnOs(OS.WINDOWS)
 @Timeout(60)
@@ -35,6 +37,10 @@ class LauncherTest {
             package dev.jbang;
             class Main {
                 public static void main(String[] args) {
+                    if (args.length == 1) { // a script of the course
+                        System.out.println(System.getenv("SAYS"));
+                        System.exit(255);
+                    }
                     System.out.println(args[0]);
                     System.exit(Integer.parseInt(args[1]));
                 }
@@ -46,8 +52,8 @@ class LauncherTest {
             """;
     private static final String DELIVER = "cp '%s' \"$out/jbang-cli-0.132.1.jar\"\n";
     private static final String SHOW = "for word; do printf '<%s>' \"$word\"; done\n";
-    private static final List<String> TOOLS = List.of("cat", "cp", "dirname", "mkdir",
-            "mkfifo", "mv", "readlink", "rm", "sh", "sleep");
+    private static final List<String> TOOLS = List.of("cat", "cp", "dirname", "find",
+            "mkdir", "mkfifo", "mv", "readlink", "rm", "sh", "sleep", "touch");
 
     @TempDir static Path shared;
     @TempDir Path temp;
@@ -228,6 +234,65 @@ class LauncherTest {
         assertEquals(new Result(7, "a  b$\n", ""), result);
         assertEquals(new Result(3, "exit 9\n", ""), run(repo, "exit 9", "3"));
         assertEquals(new Result(0, "", ""), run(repo, "", "0"));
+    }
+
+    @Test
+    @DisplayName("keeps what JBang says of a script, for as long as nothing has changed")
+    void keepsWhatJBangSays() throws Exception {
+        fetched();
+        for (String name : List.of("lessons/a.java", "shared/b.java", "tests/c.java",
+                "solutions/a.java", "exercises/a.java")) {
+            Files.createDirectories(repo.resolve(name).getParent());
+            Files.writeString(repo.resolve(name), name);
+        }
+        Path jar = Files.writeString(temp.resolve("a jar"), "");
+        program("show", SHOW);
+        List<String> kept = List.of("lessons/a.java", "exercises/a.java", "webhook");
+        for (String script : kept) says("1", script, jar);
+        for (String script : kept) assertSays("1", script, "2", jar);
+        Files.writeString(repo.resolve("exercises/a.java"), "edited");
+        assertSays("1", "lessons/a.java", "3", jar);
+        assertSays("1", "webhook", "3", jar);
+        assertSays("3", "exercises/a.java", "3", jar);
+        var old = FileTime.fromMillis(0);
+        Files.setLastModifiedTime(repo.resolve("shared/b.java"), old);
+        for (String script : kept) assertSays("4", script, "4", jar);
+        Files.delete(repo.resolve("tests/c.java"));
+        for (String script : kept) assertSays("5", script, "5", jar);
+        Path moved = Files.move(jar, temp.resolve("moved jar"));
+        for (String script : kept) assertSays("6", script, "6", moved);
+        Path jdk = jdk(temp.resolve("jdk"), "25.0.9");
+        Path real = Path.of(System.getProperty("java.home"), "bin/java");
+        executable(jdk.resolve("bin/java"), "exec '" + real + "' \"$@\"");
+        assertEquals("7", says("7", Map.of("JAVA_HOME", jdk + ""), "webhook", moved));
+        repo.resolve(".jbang").toFile().setWritable(false);
+        assertEquals("7", says("8", Map.of("JAVA_HOME", jdk + ""), "webhook", moved));
+        Files.writeString(repo.resolve("shared/b.java"), "edited");
+        assertSays("8", "lessons/a.java", "8", moved);
+        repo.resolve(".jbang").toFile().setWritable(true);
+    }
+
+    private void assertSays(String expected, String script, String says, Path jar)
+            throws Exception {
+        assertEquals(expected, says(says, script, jar), script);
+    }
+
+    private String says(String says, String script, Path jar) throws Exception {
+        return says(says, Map.of(), script, jar);
+    }
+
+    /// Runs a script; JBang would say a command line with `says` in it.
+    ///
+    /// @return which one has been run
+    private String says(String says, Map<String, String> variables, String script,
+            Path jar)
+            throws Exception {
+        Map<String, String> all = new HashMap<>(variables);
+        all.put("SAYS", "show -classpath '" + jar + ":" + jar + "' Main " + says);
+        var result = run(repo, all, script, "a b", "", "$HOME");
+        assertEquals("", result.err);
+        assertTrue(result.out.endsWith("><a b><><$HOME>"), result.out);
+        return result.out.replaceFirst(".*<Main><(\\d)>.*", "$1");
     }
 
     @Test
