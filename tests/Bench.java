@@ -47,9 +47,10 @@ class Bench implements Callable<Integer> {
     private static final int FAN_OUT_RUNS = 3;
 
     @Parameters(paramLabel = "NAME", arity = "0..*",
-            description = "Only these: start, edit, watch, grade, all, fan-out.") List<
-                    String> names =
-                            List.of();
+            description = "Only these: start, edit, watch, grade, all, fan-out; or a part of"
+                    + " the last: websocket, server-sent-events, long-polling.") List<
+                            String> names =
+                                    List.of();
     @Option(names = "--runs", paramLabel = "N",
             description = "How often each is measured; 7 where it is left out.") int runs =
                     7;
@@ -105,7 +106,7 @@ class Bench implements Callable<Integer> {
                     "--solution");
             if (wanted("all")) grade("grade of five solutions", "at most 8 s", "grade",
                     "--solution");
-            if (wanted("fan-out")) fanOut();
+            if (!fanOuts().isEmpty()) fanOut();
         } finally {
             RepoCopy.delete(temp);
         }
@@ -117,6 +118,12 @@ class Bench implements Callable<Integer> {
 
     private boolean wanted(String name) {
         return names.isEmpty() || names.contains(name);
+    }
+
+    private List<FanOut.Technique> fanOuts() {
+        if (wanted("fan-out")) return FanOut.ALL;
+        return FanOut.ALL.stream().filter(each -> names.contains(each.alias()))
+                .toList();
     }
 
     private void compare(String what, Run measured, String yardstick, Run other,
@@ -303,7 +310,7 @@ class Bench implements Callable<Integer> {
                 "one event to N clients", "deliveries/s",
                 "bare NIO loop", "ratio", "target", "last client, p50 and p99");
         List<Plot.Panel> panels = new ArrayList<>();
-        for (FanOut.Technique technique : FanOut.ALL) {
+        for (FanOut.Technique technique : fanOuts()) {
             byte[][] sample = FanOut.sample(technique);
             List<FanOut.Round> ours = new ArrayList<>();
             List<FanOut.Round> bare = new ArrayList<>();

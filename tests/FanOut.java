@@ -35,6 +35,11 @@ final class FanOut {
     record Technique(String name, String lesson, String gauge, String request,
             String greeting, String awaited, boolean once, List<Double> targets,
             int heapKib) {
+        /// The lesson's alias in the catalog.
+        String alias() {
+            return lesson.substring(3).replace('_', '-');
+        }
+
         String target(int size) {
             double target = targets.get(SIZES.indexOf(size));
             return target == 0 ? "" : "" + target;
