@@ -1,3 +1,4 @@
+import static java.nio.file.StandardCopyOption.REPLACE_EXISTING;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
@@ -101,6 +102,30 @@ class CommandsTest {
                 .filter(line -> line.contains(repo + "/build/grader/shared")
                         && line.contains("submission.jar"))
                 .toList();
+    }
+
+    @Test
+    @DisplayName("a cache of the grader that is broken or stale, or cannot be written, changes no verdict")
+    void caches() throws Exception {
+        Files.writeString(file, solved);
+        run(0, "grade", "01");
+        Path build = repo.resolve("build");
+        List<Path> archives;
+        try (var files = Files.list(build.resolve("grader"))) {
+            archives = files.filter(each -> each.toString().endsWith(".jsa")).toList();
+        }
+        assertEquals(2, archives.size(),
+                "of the grader, and of the exercise: " + archives);
+        for (String content : List.of("", "rubbish".repeat(100_000))) {
+            for (Path each : archives) Files.writeString(each, content);
+            run(0, "grade", "01");
+        }
+        Files.copy(archives.getFirst(), archives.getLast(), REPLACE_EXISTING);
+        run(0, "grade", "01");
+        RepoCopy.delete(build);
+        Files.writeString(build, "no folder");
+        run(0, "grade", "01");
+        Files.delete(build);
     }
 
     @Test

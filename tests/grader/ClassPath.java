@@ -116,10 +116,9 @@ public final class ClassPath {
             for (JarEntry each : wanted) {
                 state = state * 31 + each.getCrc() * 31 + each.getName().hashCode();
             }
-            Path folder = Exercise.root().resolve("build/grader");
+            Path folder = folder();
             Path jar = folder.resolve("shared-" + Long.toHexString(state) + ".jar");
             if (Files.exists(jar)) return jar;
-            Files.createDirectories(folder);
             forget(folder);
             Path made = Files.createTempFile(folder, "shared", ".tmp");
             try (var out = new JarOutputStream(Files.newOutputStream(made))) {
@@ -133,8 +132,22 @@ public final class ClassPath {
             Progress.move(made, jar);
             return jar;
         } catch (IOException e) {
-            throw new Trouble("Cannot write to the folder build: " + e + ".");
+            throw new Trouble("Cannot write to the temporary folder: " + e + ".");
         }
+    }
+
+    /// Where it is kept; where the repo cannot be written, it is made each time.
+    private static Path folder() throws IOException {
+        Path folder = Exercise.root().resolve("build/grader");
+        try {
+            Files.createDirectories(folder);
+            if (Files.isWritable(folder)) return folder;
+        } catch (IOException readOnly) {
+            // As below.
+        }
+        Path own = Files.createTempDirectory("grader");
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> Grading.delete(own)));
+        return own;
     }
 
     /// Removes what builds of former days have left.

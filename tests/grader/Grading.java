@@ -205,7 +205,7 @@ public final class Grading implements TestExecutionListener {
         }
     }
 
-    private static void delete(Path folder) {
+    static void delete(Path folder) {
         try (Stream<Path> all = Files.walk(folder)) {
             all.sorted(Comparator.reverseOrder())
                     .forEach(each -> each.toFile().delete());
