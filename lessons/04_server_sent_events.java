@@ -90,7 +90,7 @@ interface Event {
 
 // %%
 class Log {
-    private final SequencedMap<Long, ByteBuffer> kept = new LinkedHashMap<>();
+    private final SequencedMap<Long, byte[]> kept = new LinkedHashMap<>();
     private final long start = System.currentTimeMillis() * 1_000;
     private int size;
     long last = start;
@@ -98,11 +98,10 @@ class Log {
 
     synchronized long append(String event) {
         byte[] bytes = ("id: " + ++last + "\n" + event).getBytes(UTF_8);
-        // Outside the heap: the socket takes it without a copy for each reader.
-        kept.put(last, ByteBuffer.allocateDirect(bytes.length).put(bytes).flip());
+        kept.put(last, bytes);
         size += bytes.length;
         while (kept.size() > 1_000 || size > 128 * 1024 * 1024) {
-            size -= kept.pollFirstEntry().getValue().remaining();
+            size -= kept.pollFirstEntry().getValue().length;
         }
         ended = false;
         return last;
@@ -112,7 +111,7 @@ class Log {
     synchronized ByteBuffer[] from(long id) throws IOException {
         ByteBuffer[] some = new ByteBuffer[Math.clamp(last + 1 - id, 0, 16)];
         if (some.length > 0 && !kept.containsKey(id)) throw new IOException("behind");
-        Arrays.setAll(some, i -> kept.get(id + i).duplicate());
+        Arrays.setAll(some, i -> ByteBuffer.wrap(kept.get(id + i)));
         return some;
     }
 
@@ -138,6 +137,7 @@ class Log {
 // %%
 class EventStream {
     final HttpServerExchange exchange;
+    final XnioIoThread thread;
     private final Log log;
     private StreamSinkChannel channel;
     private ByteBuffer[] out = {};
@@ -146,6 +146,7 @@ class EventStream {
 
     EventStream(HttpServerExchange exchange, Log log) {
         this.exchange = exchange;
+        this.thread = exchange.getIoThread();
         this.log = log;
     }
 
@@ -211,7 +212,7 @@ class Feed {
     void publish(HttpServerExchange exchange, byte[] body) {
         long id = log.append(Event.parse(body));
         for (XnioIoThread own : threads) own.execute(() -> streams.forEach(each -> {
-            if (each.exchange.getIoThread() == own) each.send();
+            if (each.thread == own) each.send();
         }));
         Http.json(exchange, 202, Map.of("id", id));
     }
@@ -221,7 +222,7 @@ class Feed {
             if (log.ended) return null;
             boolean held = log.holds(lastId);
             stream.next = 1 + (held ? Long.parseLong(lastId) : log.last);
-            threads.add(stream.exchange.getIoThread());
+            threads.add(stream.thread);
             if (!stream.isHead()) streams.add(stream);
             String reset = held || lastId.isEmpty() ? "" : Event.lines("reset", "{}");
             return "retry: 1000\n\n" + reset;
@@ -233,7 +234,7 @@ class Feed {
             log.ended = forGood;
             for (EventStream each : streams) {
                 streams.remove(each);
-                each.exchange.getIoThread().execute(each.exchange::endExchange);
+                each.thread.execute(each.exchange::endExchange);
             }
         }
     }
@@ -241,7 +242,7 @@ class Feed {
     void cut(String tab) {
         for (EventStream each : streams) {
             boolean meant = each.exchange.getQueryString().contains("tab=" + tab);
-            if (meant) each.exchange.getIoThread().execute(each::cut);
+            if (meant) each.thread.execute(each::cut);
         }
     }
 }

@@ -4,6 +4,7 @@ import io.undertow.server.protocol.http.HttpOpenListener;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import org.xnio.Buffers;
 import org.xnio.ChannelListener;
 import org.xnio.ChannelListeners;
 import org.xnio.IoUtils;
@@ -81,6 +82,9 @@ final class Tap {
 
     private static final class Sink
             extends AbstractStreamSinkConduit<StreamSinkConduit> {
+        private static final ThreadLocal<ByteBuffer> TOGETHER =
+                ThreadLocal.withInitial(() -> ByteBuffer.allocateDirect(4 * 1024));
+
         private final Conversation seen;
 
         Sink(StreamSinkConduit next, Conversation seen) {
@@ -96,13 +100,28 @@ final class Tap {
             return count;
         }
 
-        /// Gathered writes stay gathered: to split them would cost a system call each.
+        /// An answer comes in pieces: head and body, or the size of a chunk, its bytes and its end.
+        /// To copy a few bytes costs less than to hand the system several buffers; large ones
+        /// stay where they are, gathered, as to split them would cost a system call each.
         @Override
         public long write(ByteBuffer[] sources, int offset, int length)
                 throws IOException {
-            int[] starts = starts(sources, offset, length);
-            long count = super.write(sources, offset, length);
-            wrote(sources, offset, starts);
+            ByteBuffer together = TOGETHER.get().clear();
+            if (Buffers.remaining(sources, offset, length) > together.remaining()) {
+                int[] starts = starts(sources, offset, length);
+                long count = super.write(sources, offset, length);
+                wrote(sources, offset, starts);
+                return count;
+            }
+            for (int i = offset; i < offset + length; i++) {
+                together.put(sources[i].duplicate());
+            }
+            int count = write(together.flip());
+            for (int i = offset, left = count; left > 0; i++) {
+                int some = Math.min(left, sources[i].remaining());
+                sources[i].position(sources[i].position() + some);
+                left -= some;
+            }
             return count;
         }
 

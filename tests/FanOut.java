@@ -15,8 +15,8 @@ import java.util.concurrent.TimeUnit;
 /// before. Needs Linux: `taskset`, `/proc`.
 final class FanOut {
     static final List<Integer> SIZES = List.of(500, 2_000, 8_000);
-    private static final long WARM_UP_NS = 4_000_000_000L;
-    private static final long MEASURE_NS = 2_000_000_000L;
+    private static final long SECOND = 1_000_000_000L;
+    private static final int WARM_UP_S = 15;
     private static final int MIN_EVENTS = 20;
     private static final int PATIENCE_S = 60;
     private static final int SILENCE_MS = 300;
@@ -176,13 +176,29 @@ final class FanOut {
             else crowd.join(size - here, request, technique.greeting);
             here = size;
             settle(size);
-            if (here == SIZES.getFirst()) events(size, WARM_UP_NS);
-            figures.put(size, new Figures(size, events(size, MEASURE_NS)));
+            if (here == SIZES.getFirst()) warmUp(size);
+            events(size, SECOND);
+            figures.put(size, new Figures(size, events(size, 2 * SECOND)));
             threads.add(threads());
         }
         double heap = (liveKib() - idle) / here;
         return new Round(figures, heap, (residentKib() - resident) / here,
                 List.of(threads.getFirst(), threads.getLast()));
+    }
+
+    /// Until four seconds were not better than the four before: the compiler shares the core.
+    private void warmUp(int size) throws Exception {
+        List<Double> seconds = new ArrayList<>();
+        while (seconds.size() < WARM_UP_S) {
+            seconds.add(new Figures(size, events(size, SECOND)).perSecond());
+            int half = seconds.size() - 4;
+            if (half >= 4 && sum(seconds.subList(half, half + 4))
+                    < 1.05 * sum(seconds.subList(half - 4, half))) return;
+        }
+    }
+
+    private static double sum(List<Double> values) {
+        return values.stream().mapToDouble(each -> each).sum();
     }
 
     /// Milliseconds of each event, for so many nanoseconds in all.
