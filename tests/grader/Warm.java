@@ -1,13 +1,40 @@
 package grader;
 
+import jakarta.websocket.Endpoint;
+import jakarta.websocket.EndpointConfig;
+import jakarta.websocket.Session;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import shared.Http;
 import shared.Routes;
 import shared.Serve;
+import shared.websocket.Broadcast;
+import shared.websocket.Sockets;
 
 /// Does once what submissions do, so that the JVM which runs it can archive the classes.
 final class Warm {
+    private static final String JSON = "Connection: close\r\nContent-Length: 2\r\n"
+            + "Content-Type: application/json\r\n\r\n{}";
+    private static final String UPGRADE =
+            "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                    + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    /// A text and a close frame, masked with zeros.
+    private static final byte[] FRAMES =
+            {(byte) 0x81, (byte) 0x81, 0, 0, 0, 0, 'a', (byte) 0x88, (byte) 0x80, 0, 0,
+                0, 0};
+
+    /// Tells all what one of them has said.
+    static final class Echo extends Endpoint {
+        private static final Broadcast ALL = new Broadcast(10, 1_000);
+
+        @Override
+        public void onOpen(Session session, EndpointConfig config) {
+            ALL.add(ALL.member(session, config));
+            session.addMessageHandler(String.class, text -> ALL.tell(text.getBytes()));
+        }
+    }
+
     private Warm() {}
 
     static void main() throws Exception {
@@ -15,19 +42,22 @@ final class Warm {
                 new Routes().get("/", exchange -> Http.json(exchange, 200,
                         Http.object("{\"a\":[1.5,\"b\",null]}".getBytes())))
                         .post("/", (exchange, body) -> Http.integer(Http.object(body),
-                                "a", 1, 2)));
-        for (String method : new String[] {"GET", "POST"}) {
-            try (Socket socket =
-                    new Socket(InetAddress.getLoopbackAddress(), serve.port)) {
-                socket.getOutputStream()
-                        .write((method + " / HTTP/1.1\r\nHost: localhost:"
-                                + serve.port
-                                + "\r\nContent-Length: 2\r\nConnection: close\r\n"
-                                + "Content-Type: application/json\r\n\r\n{}")
-                                .getBytes());
-                socket.getInputStream().readAllBytes();
-            }
-        }
+                                "a", 1, 2))
+                        .get("/echo", Sockets.upgrade("/echo", "warm", exchange -> {},
+                                Echo::new)));
+        ask(serve, "GET /", JSON, new byte[0]);
+        ask(serve, "POST /", JSON, new byte[0]);
+        ask(serve, "GET /echo", UPGRADE, FRAMES);
         System.exit(0);
+    }
+
+    private static void ask(Serve serve, String line, String fields, byte[] then)
+            throws IOException {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), serve.port)) {
+            socket.getOutputStream().write((line + " HTTP/1.1\r\nHost: localhost:"
+                    + serve.port + "\r\n" + fields).getBytes());
+            socket.getOutputStream().write(then);
+            socket.getInputStream().readAllBytes();
+        }
     }
 }
