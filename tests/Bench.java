@@ -14,8 +14,10 @@
 
 import grader.Exercise;
 import grader.Reports;
+import com.sun.management.OperatingSystemMXBean;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.nio.file.Files;
@@ -45,6 +47,8 @@ import tools.jackson.databind.json.JsonMapper;
 class Bench implements Callable<Integer> {
     /// JBang knows a text that it has built before, in any folder: so each edit is another one.
     private static final String EDIT = "// edited ";
+    private static final List<String> PARTS =
+            List.of("start", "edit", "watch", "grade", "all", "fan-out");
     private static final int LIMIT_S = 120;
     private static final int FAN_OUT_RUNS = 3;
 
@@ -91,13 +95,23 @@ class Bench implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        List<String> known = new ArrayList<>(PARTS);
+        FanOut.ALL.forEach(each -> known.add(each.alias()));
+        if (!known.containsAll(names)) {
+            System.err
+                    .println("What can be measured: " + String.join(", ", known) + ".");
+            return 2;
+        }
         temp = Files.createTempDirectory("bench");
         repo = RepoCopy.in(temp.resolve("copy"));
         try {
+            var machine =
+                    new Machine(Runtime.getRuntime().availableProcessors(), memoryGib(),
+                            Runtime.version() + "");
+            figures.put("machine", machine);
             System.out.printf(
-                    "%d cores, JDK %s, medians of %d runs (least to most)%n%n",
-                    Runtime.getRuntime().availableProcessors(), Runtime.version(),
-                    runs);
+                    "%d cores, %d GiB, JDK %s, medians of %d runs (least to most)%n%n",
+                    machine.cores, machine.memoryGib, machine.jdk, runs);
             System.out.printf("%-46s %-26s %-26s %s%n", "what", "measured", "yardstick",
                     "target");
             if (wanted("start")) start();
@@ -116,6 +130,14 @@ class Bench implements Callable<Integer> {
                 JsonMapper.builder().build().writerWithDefaultPrettyPrinter()
                         .writeValueAsString(figures) + "\n");
         return 0;
+    }
+
+    private record Machine(int cores, long memoryGib, String jdk) {}
+
+    private static long memoryGib() {
+        var system =
+                (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+        return Math.round(system.getTotalMemorySize() / Math.pow(2, 30));
     }
 
     private boolean wanted(String name) {
@@ -306,6 +328,12 @@ class Bench implements Callable<Integer> {
     }
 
     private void fanOut() throws Exception {
+        if (!FanOut.isPossible()) {
+            System.out.println(
+                    "\nThe fan-out is measured on Linux only, on two cores at least:"
+                            + " it needs taskset and /proc.");
+            return;
+        }
         System.out.printf("%n%-22s %-30s %-30s %-9s %-9s %s%n",
                 "one event to N clients", "deliveries/s",
                 "bare NIO loop", "ratio", "target", "last client, p50 and p99");

@@ -97,6 +97,16 @@ final class FanOut {
         this.crowd = crowd;
     }
 
+    /// Can a process be held to a core here?
+    static boolean isPossible() {
+        try {
+            pin(ALL_CORES);
+            return Runtime.getRuntime().availableProcessors() > 1;
+        } catch (Exception e) {
+            return false;
+        }
+    }
+
     private static String get(String target, String... fields) {
         StringBuilder request =
                 new StringBuilder(

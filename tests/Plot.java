@@ -8,7 +8,7 @@ import java.util.StringJoiner;
 final class Plot {
     private static final int WIDTH = 180;
     private static final int HEIGHT = 150;
-    private static final int STEP = 250;
+    private static final int STEP = 268;
     private static final int LEFT = 48;
     private static final int TOP = 62;
 
@@ -81,7 +81,10 @@ final class Plot {
         StringJoiner points = new StringJoiner(" L", "M", "");
         values.forEach(
                 (clients, ms) -> points.add(x(clients, right) + " " + y(ms, top)));
-        return "<path class=\"%s\" d=\"%s\"/>%n".formatted(name, points);
+        double last = values.get(right);
+        return "<path class=\"%s\" d=\"%s\"/><text x=\"%d\" y=\"%d\">%.0f</text>%n"
+                .formatted(
+                        name, points, WIDTH + 5, y(last, top) + 4, last);
     }
 
     private static int x(int clients, int right) {
