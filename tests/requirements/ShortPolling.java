@@ -22,13 +22,14 @@ class ShortPolling extends Requirements {
     }
 
     private static String tagOf(Answer answer) {
-        answer.expectHeader("ETag", "ETag: W/\"...\"", tag -> tag.matches(WEAK),
-                "The header ETag must hold a weak tag: W/ and a text in double quotes.");
+        answer.expect(200, "The stock is there, and nobody sent its tag.")
+                .expectHeader("ETag", "an ETag", tag -> !tag.isBlank(),
+                        "The answer names its news by the tag of the stock.");
         return answer.header("ETag");
     }
 
     @Requirement(id = "01.1", points = 2, todo = 4)
-    @DisplayName("GET /stock tells what is left, under a weak entity tag")
+    @DisplayName("GET /stock tells what is left, with an entity tag and no-cache")
     void stock() {
         int left = number(20, 900);
         stockIs(left);
@@ -65,16 +66,17 @@ class ShortPolling extends Requirements {
         stockIs(left);
         String tag = tagOf(get("/stock"));
         letTheClockMove();
-        String strong = tag.substring(2);
+        String strong = tag.startsWith("W/") ? tag.substring(2) : tag;
         String likely =
                 "The tag is the current one, so the client has this news already.";
         for (String list : List.of(tag, strong, "*",
                 "\"other-" + word(4) + "\", " + tag,
                 strong + ",W/\"" + word(5) + "\"")) {
-            Answer answer = get("/stock", "If-None-Match", list).expect(304,
-                    list.equals(tag)
-                            ? likely + " Does the tag change with asOf?"
-                            : likely + " The header may hold a list, `*`, or tags without W/.");
+            Answer answer = get("/stock", "If-None-Match", list);
+            answer.expect(304, !tag.equals(answer.header("ETag"))
+                    ? "The stock is the same, so its tag must be, too. Does it change with asOf?"
+                    : list.equals(tag) ? likely
+                    : likely + " The header may hold a list, `*`, or tags without W/.");
             answer.expectNoBody("304 has no body: the client shows what it has.")
                     .expectHeader("ETag", tag,
                             "304 carries the ETag that 200 would have.")
@@ -93,11 +95,14 @@ class ShortPolling extends Requirements {
     }
 
     @Requirement(id = "01.3", points = 2, todo = 1)
-    @DisplayName("news is not hidden: another stock has another tag")
+    @DisplayName("the tag is weak, and another stock has another one: no news is hidden")
     void news() {
         int left = number(100, 900);
         stockIs(left);
-        String old = tagOf(get("/stock"));
+        Answer first = get("/stock");
+        String old = tagOf(first);
+        first.expectHeader("ETag", "ETag: W/\"...\"", tag -> tag.matches(WEAK),
+                "A weak tag is W/ and a text in double quotes.");
         for (int now : new int[] {left - 1, 0, left + 1, left + 256,
             number(1_000, 9_999)}) {
             stockIs(now);
@@ -125,12 +130,13 @@ class ShortPolling extends Requirements {
         }
         buy(rest + 1).expect(409,
                 "More were asked for than are left, which is a conflict.");
-        get("/stock").expectJson("left", rest,
-                "A purchase that is refused must take nothing.");
-        buy(rest).expect(201, "Just as many as are left may be sold.")
+        buy(rest).expect(201,
+                "Just as many as are left may be sold. A purchase that is refused takes nothing.")
                 .expectJson("left", 0, "All are sold.");
         buy(1).expect(409, "Nothing is left.");
-        get("/stock").expectJson("left", 0, "The stock cannot fall below 0.");
+        Answer stock = get("/stock");
+        if (stock.status() == 501) return; // TODO 4, and not what is asked here
+        stock.expectJson("left", 0, "The stock cannot fall below 0.");
     }
 
     private Answer buy(int quantity) {
@@ -142,7 +148,7 @@ class ShortPolling extends Requirements {
     void pause() {
         int left = number(20, 900);
         stockIs(left);
-        String tag = tagOf(get("/stock").expect(200, "The sale is not paused."));
+        String tag = tagOf(get("/stock"));
         pause(number(40, 60));
         get("/stock", "If-None-Match", tag).expect(503, "A pause wins over 304.");
         buy(1).expect(201, "A pause must not stop purchases.");
