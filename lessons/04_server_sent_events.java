@@ -137,7 +137,6 @@ class Log {
 // %%
 class EventStream {
     final HttpServerExchange exchange;
-    final XnioIoThread thread;
     private final Log log;
     private StreamSinkChannel channel;
     private ByteBuffer[] out = {};
@@ -146,7 +145,6 @@ class EventStream {
 
     EventStream(HttpServerExchange exchange, Log log) {
         this.exchange = exchange;
-        this.thread = exchange.getIoThread();
         this.log = log;
     }
 
@@ -212,7 +210,7 @@ class Feed {
     void publish(HttpServerExchange exchange, byte[] body) {
         long id = log.append(Event.parse(body));
         for (XnioIoThread own : threads) own.execute(() -> streams.forEach(each -> {
-            if (each.thread == own) each.send();
+            if (each.exchange.getIoThread() == own) each.send();
         }));
         Http.json(exchange, 202, Map.of("id", id));
     }
@@ -222,7 +220,7 @@ class Feed {
             if (log.ended) return null;
             boolean held = log.holds(lastId);
             stream.next = 1 + (held ? Long.parseLong(lastId) : log.last);
-            threads.add(stream.thread);
+            threads.add(stream.exchange.getIoThread());
             if (!stream.isHead()) streams.add(stream);
             String reset = held || lastId.isEmpty() ? "" : Event.lines("reset", "{}");
             return "retry: 1000\n\n" + reset;
@@ -234,7 +232,7 @@ class Feed {
             log.ended = forGood;
             for (EventStream each : streams) {
                 streams.remove(each);
-                each.thread.execute(each.exchange::endExchange);
+                each.exchange.getIoThread().execute(each.exchange::endExchange);
             }
         }
     }
@@ -242,7 +240,7 @@ class Feed {
     void cut(String tab) {
         for (EventStream each : streams) {
             boolean meant = each.exchange.getQueryString().contains("tab=" + tab);
-            if (meant) each.thread.execute(each::cut);
+            if (meant) each.exchange.getIoThread().execute(each::cut);
         }
     }
 }

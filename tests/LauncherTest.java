@@ -28,7 +28,8 @@ import org.junit.jupiter.api.io.TempDir;
 
 /// Every test runs a copy of `jbang` in a folder with a space in its name, with a home
 /// and a PATH of its own. Maven is a few lines of shell; what it fetches is a stand-in
-/// for the CLI: it prints its first argument and exits with its second, or prints $SAYS. No network.
+/// for the CLI: it prints its first argument and exits with its second; of a script of the course
+/// it prints $SAYS. No network.
 @DisplayName("The jbang script")
 @DisabledOnOs(OS.WINDOWS)
 @Timeout(60)

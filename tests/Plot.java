@@ -3,8 +3,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.StringJoiner;
 
-/// Draws how the time to the last client grows with the clients, as SVG: a panel for each technique,
-/// a line for the lesson and one for its yardstick.
+/// Draws how the time to the last client grows with the clients, as SVG: a panel for each
+/// technique, a line for the lesson and one for its yardstick.
 final class Plot {
     private static final int WIDTH = 180;
     private static final int HEIGHT = 150;

@@ -18,7 +18,8 @@ final class Warm {
             + "Content-Type: application/json\r\n\r\n{}";
     private static final String UPGRADE =
             "Connection: Upgrade\r\nUpgrade: websocket\r\n"
-                    + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+                    + "Sec-WebSocket-Version: 13\r\n"
+                    + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     /// A text and a close frame, masked with zeros.
     private static final byte[] FRAMES =
             {(byte) 0x81, (byte) 0x81, 0, 0, 0, 0, 'a', (byte) 0x88, (byte) 0x80, 0, 0,
