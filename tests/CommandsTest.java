@@ -383,7 +383,7 @@ class CommandsTest {
                     "what did not change is not said: " + same);
             Files.writeString(file, solved);
             String done = watching
-                    .see("11 of 11 points.*Watching exercises/02.*of \\d+ points");
+                    .see("11 of 11 points.*Done.*lesson 02.*Watching exercises/02.*of \\d+ points");
             assertTrue(done.contains("ok   01.1"), done);
             assertFalse(done.contains("ok   01.3"), done);
         }

@@ -88,6 +88,11 @@ public final class Report {
                 : text.toString();
     }
 
+    static String lesson(Exercise exercise) {
+        return "lesson " + exercise.number() + ", ./jbang lessons/" + exercise.name()
+                + ".java";
+    }
+
     private String next(List<Verdict> verdicts) {
         Verdict verdict = verdicts.stream().filter(each -> !each.passed()).findFirst()
                 .orElse(null);
@@ -95,8 +100,7 @@ public final class Report {
             List<Exercise> all = Exercise.all();
             int next = all.indexOf(verdicts.getLast().exercise()) + 1;
             if (next == all.size()) return "nothing, all is done. Well done.";
-            return "lesson " + all.get(next).number() + ", ./jbang lessons/"
-                    + all.get(next).name() + ".java, then its exercise";
+            return lesson(all.get(next)) + ", then its exercise";
         }
         String number = verdict.exercise().number();
         if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;

@@ -100,6 +100,10 @@ public final class Watch {
                 say("All exercises are done.");
                 return 0;
             }
+            if (Progress.isDone(exercise)) {
+                say("\n" + report.bold("Done.") + " Before the next exercise comes "
+                        + Report.lesson(next) + ".");
+            }
             exercise = next;
         }
     }
