@@ -158,7 +158,7 @@ public final class Broadcast {
     /// One unmasked text frame (RFC 6455 section 5.2).
     private static ByteBuffer frame(byte[] text) {
         int size = text.length;
-        ByteBuffer frame = ByteBuffer.allocateDirect(size + 10).put((byte) 0x81);
+        ByteBuffer frame = ByteBuffer.allocate(size + 10).put((byte) 0x81);
         if (size < 126) frame.put((byte) size);
         else if (size < 65_536) frame.put((byte) 126).putShort((short) size);
         else frame.put((byte) 127).putLong(size);
