@@ -214,11 +214,7 @@ class ServerSentEvents extends Requirements {
             Runnable joins = () -> reader.follow(build.path + "/log",
                     seen == 0 ? new String[0]
                             : new String[] {"Last-Event-ID", "" + seen});
-            Runnable adds = () -> {
-                talk.curl("POST", build.path + "/lines", line, "Content-Type",
-                        "application/json");
-                builder.send("POST", build.path + "/lines", line);
-            };
+            Runnable adds = () -> say(builder, build.path + "/lines", line);
             boolean linesFirst = place.equals("before telling");
             if (linesFirst) meanwhile(place, adds, builder, joins, reader);
             else meanwhile(place, joins, reader, adds, builder);
@@ -228,6 +224,12 @@ class ServerSentEvents extends Requirements {
             build.say(word(4));
             build.expectAfter(seen, reader, "Event " + (build.size() - 1) + ONE_STEP);
         }
+    }
+
+    /// Posts, and does not wait for the answer.
+    private void say(EventReader builder, String path, String body) {
+        talk.curl("POST", path, body, "Content-Type", "application/json");
+        builder.send("POST", path, body);
     }
 
     /// Begins the first and holds it at a place, until the second is answered or waits for it.
@@ -304,11 +306,8 @@ class ServerSentEvents extends Requirements {
         String body = json("status", status);
         try (EventReader reader = EventReader.connect(program, talk);
                 EventReader builder = reader.another()) {
-            meanwhile(place, () -> reader.follow(build.path + "/log"), reader, () -> {
-                talk.curl("POST", build.path + "/finish", body, "Content-Type",
-                        "application/json");
-                builder.send("POST", build.path + "/finish", body);
-            }, builder);
+            meanwhile(place, () -> reader.follow(build.path + "/log"), reader,
+                    () -> say(builder, build.path + "/finish", body), builder);
             builder.answer().expect(202, DONE_ALREADY);
             reader.answer().expect(200, "The reader has not seen `done` yet.");
             build.expectAfter(0, reader, NEXT);

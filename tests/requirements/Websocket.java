@@ -195,11 +195,7 @@ class Websocket extends Requirements {
         talk.step("(the next two at the same instant)");
         Peer eve = join(name, line(clerk));
         Pauses.Held held = arrival(() -> eve.hasHeard(second));
-        talk.curl("POST", "/lots", json("title", title), "Content-Type",
-                "application/json");
-        clerk.send("POST", "/lots", json("title", title));
-        letMeet(held, clerk::isAnswered, () -> {});
-        clerk.answer().expect(204, "This part was done already.");
+        beginMeanwhile(title, clerk, held);
         String last = begin();
         List<String> heard =
                 ofType("lot", eve.hearAll(last, "A new lot is told to all.")).stream()
@@ -370,6 +366,15 @@ class Websocket extends Requirements {
         lotMeanwhile(ada, bob, eve);
     }
 
+    /// Begins a lot while a thread is held, and lets both go on.
+    private void beginMeanwhile(String title, Line clerk, Pauses.Held held) {
+        talk.curl("POST", "/lots", json("title", title), "Content-Type",
+                "application/json");
+        clerk.send("POST", "/lots", json("title", title));
+        letMeet(held, clerk::isAnswered, () -> {});
+        clerk.answer().expect(204, "This part was done already.");
+    }
+
     /// Holds a bidder's thread when it has looked at the board, and begins a lot.
     private void lotMeanwhile(Peer ada, Peer... others) {
         begin(ada, others[0], others[1]);
@@ -380,11 +385,7 @@ class Websocket extends Requirements {
         talk.step("(the next two at the same instant)");
         ada.say(bid(amount));
         Pauses.Held held = arrival(() -> ada.hasHeard(bid(amount, ada.name)));
-        talk.curl("POST", "/lots", json("title", title), "Content-Type",
-                "application/json");
-        clerk.send("POST", "/lots", json("title", title));
-        letMeet(held, clerk::isAnswered, () -> {});
-        clerk.answer().expect(204, "This part was done already.");
+        beginMeanwhile(title, clerk, held);
         until(() -> knows(ada));
         join(word(8)).hearNext(json("type", "lot", "title", title),
                 "This lot began while a bid was decided. Who comes now must hear of it."
