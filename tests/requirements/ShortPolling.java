@@ -1,17 +1,24 @@
 package requirements;
 
 import grader.Answer;
+import grader.Connection;
 import grader.Requirement;
 import grader.Requirements;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.DisplayName;
 import tools.jackson.databind.JsonNode;
 
 @DisplayName("01 Short polling: a flash sale")
 class ShortPolling extends Requirements {
     private static final String WEAK = "W/\"[\\x21\\x23-\\x7e]*\"";
+    private static final String ROUNDED_UP =
+            "Retry-After counts whole seconds, rounded up, so that nobody comes back too early.";
+    private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
+    private static final long BETWEEN_LOOKS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private void stockIs(int left) {
         put("/stock", json("left", left)).expect(204, "This part was done already.");
@@ -153,7 +160,7 @@ class ShortPolling extends Requirements {
         get("/stock", "If-None-Match", tag).expect(503, "A pause wins over 304.");
         buy(1).expect(201, "A pause must not stop purchases.");
         pause(number(20, 30));
-        pause(1);
+        waitOut();
     }
 
     /// Pauses the sale, and looks at once. The right answer depends on how long that took.
@@ -169,7 +176,32 @@ class ShortPolling extends Requirements {
                 "Retry-After: " + seconds,
                 value -> value.matches("\\d{1,3}") && Integer.parseInt(value) <= seconds
                         && Integer.parseInt(value) >= least,
-                "Retry-After counts whole seconds, rounded up, so that nobody comes back too early."
-                        + " A new pause replaces the old one.");
+                ROUNDED_UP + " A new pause replaces the old one.");
+    }
+
+    /// Pauses the sale for a second, and looks until it goes on.
+    private void waitOut() {
+        long began = System.nanoTime();
+        post("/pause", json("seconds", 1)).expect(204, "This part was done already.");
+        long set = System.nanoTime();
+        talk.step("# again and again, until the second is over:");
+        talk.curl("GET", "/stock", null);
+        try (var connection = new Connection(program, talk)) {
+            while (true) {
+                long asked = System.nanoTime();
+                Answer answer = connection.peek("/stock");
+                if (asked - set >= SECOND) {
+                    answer.expect(200, "The pause is over.");
+                    return;
+                }
+                if (System.nanoTime() - began < SECOND) {
+                    answer.expect(503, "The second is not over yet.");
+                }
+                if (answer.status() == 503) {
+                    answer.expectHeader("Retry-After", "1", ROUNDED_UP);
+                }
+                LockSupport.parkNanos(BETWEEN_LOOKS);
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@ package requirements;
 
 import grader.Answer;
 import grader.Connection;
+import grader.Line;
 import grader.Pauses;
 import grader.Requirement;
 import grader.Requirements;
@@ -24,6 +25,9 @@ class Webhook extends Requirements {
     private static final String SECRET = "It's a Secret to Everybody";
     private static final String TOKEN = "fountain-at-noon";
     private static final int READS = 5;
+    /// Bytes of a delivery whose HMAC takes a while, and how many pairs of them are sent.
+    private static final int LARGE = 60_000;
+    private static final int PAIRS = 40;
     /// How long a delivery may wait for another by other means than a lock, in milliseconds.
     private static final int QUEUED = 2_000;
 
@@ -213,6 +217,33 @@ class Webhook extends Requirements {
         expectPosts(id, wanted,
                 "Each post must be there with its caption, in the order in which they"
                         + " came.");
+        signedTogether();
+    }
+
+    /// Large deliveries, two at a time: both threads are in the midst of their HMAC at once.
+    private void signedTogether() {
+        String body = json("object", "page" + word(2), "id", "0".repeat(LARGE));
+        String[] signature = {"X-Hub-Signature-256", sign(body)};
+        talk.step(
+                """
+                body='%s'$(printf %%0%dd 0)'"}'
+                sum=$(printf %%s "$body" | openssl dgst -r -sha256 -hmac "%s")
+                curl -sZ "localhost:%d/webhook?[1-%d]" --json "$body" \\
+                  -H "X-Hub-Signature-256: sha256=${sum%% *}" -o /dev/null -w '%%{http_code}\n'"""
+                        .formatted(body.split("0")[0], LARGE, SECRET, program.port(),
+                                PAIRS * 2));
+        try (var one = Line.open(program, talk, null);
+                var other = Line.open(program, talk, one)) {
+            for (int i = 0; i < PAIRS; i++) {
+                one.send("POST", "/webhook", body, signature);
+                other.send("POST", "/webhook", body, signature);
+                for (Line each : List.of(one, other)) {
+                    each.answer().expect(200,
+                            "All are signed rightly, and alone each one passes. Do two threads share"
+                                    + " a Mac, so that their bytes are mixed? Each call needs its own.");
+                }
+            }
+        }
     }
 
     @Requirement(id = "05.3", points = 3, todo = 2)
