@@ -12,6 +12,7 @@
 //SOURCES Raw.java
 //SOURCES Server.java
 
+import grader.ClassPath;
 import grader.Exercise;
 import grader.Reports;
 import com.sun.management.OperatingSystemMXBean;
@@ -30,9 +31,10 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
-import java.util.function.ToDoubleFunction;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -50,6 +52,8 @@ class Bench implements Callable<Integer> {
     private static final List<String> PARTS =
             List.of("start", "edit", "watch", "grade", "all", "fan-out");
     private static final int LIMIT_S = 120;
+    private static final String SECONDS = "%.2f s (%.2f to %.2f)";
+    private static final String RATES = "%,.0f (%,.0f to %,.0f)";
     private static final int FAN_OUT_RUNS = 3;
 
     @Parameters(paramLabel = "NAME", arity = "0..*",
@@ -73,15 +77,24 @@ class Bench implements Callable<Integer> {
         double seconds() throws Exception;
     }
 
-    /// Seconds, in ascending order.
-    private record Times(List<Double> sorted) {
-        double median() {
-            return sorted.get(sorted.size() / 2);
+    /// What several runs have given, in ascending order.
+    private record Sample(List<Double> sorted) {
+        static Sample of(Stream<Double> values) {
+            return new Sample(values.sorted().toList());
         }
 
-        String shown() {
-            return "%.2f s (%.2f to %.2f)".formatted(median(), sorted.getFirst(),
-                    sorted.getLast());
+        double median() {
+            return at(0.5);
+        }
+
+        /// The value that this part of all is below.
+        double at(double part) {
+            return sorted.get((int) (sorted.size() * part));
+        }
+
+        /// @param format of the median, the least and the most
+        String shown(String format) {
+            return format.formatted(median(), sorted.getFirst(), sorted.getLast());
         }
     }
 
@@ -163,10 +176,11 @@ class Bench implements Callable<Integer> {
             theirs.add(other.seconds());
         }
         progress("");
-        Times us = new Times(ours.stream().sorted().toList());
-        Times them = new Times(theirs.stream().sorted().toList());
-        System.out.printf("%-46s %-26s %-26s %s%n%-46s %-26s %s%n", what, us.shown(),
-                them.shown(), target, "", "%.2f of the yardstick".formatted(
+        Sample us = Sample.of(ours.stream());
+        Sample them = Sample.of(theirs.stream());
+        System.out.printf("%-46s %-26s %-26s %s%n%-46s %-26s %s%n", what,
+                us.shown(SECONDS),
+                them.shown(SECONDS), target, "", "%.2f of the yardstick".formatted(
                         us.median() / them.median()),
                 yardstick);
         figures.put(what, Map.of("seconds", us.sorted, "yardstick", yardstick,
@@ -253,7 +267,8 @@ class Bench implements Callable<Integer> {
         String classPath = classPath(script);
         compare("command to first byte, " + script, () -> page("./jbang", script),
                 "the same classes with java -cp",
-                () -> page(java(), "--sun-misc-unsafe-memory-access=allow", "-cp",
+                () -> page(ClassPath.tool("java"),
+                        "--sun-misc-unsafe-memory-access=allow", "-cp",
                         classPath,
                         "Websocket"),
                 "1.1 of it, 0.65 s");
@@ -267,8 +282,10 @@ class Bench implements Callable<Integer> {
         compare("the first run after an edit of the lesson", () -> {
             Files.writeString(script, text + EDIT + System.nanoTime() + "\n");
             return page("./jbang", script.toString());
-        }, "javac of the file alone", () -> whole(javac(), "-d", out.toString(), "-cp",
-                classPath, script.toString()), "at most 2.5 s");
+        }, "javac of the file alone",
+                () -> whole(ClassPath.tool("javac"), "-d", out.toString(), "-cp",
+                        classPath, script.toString()),
+                "at most 2.5 s");
     }
 
     private void watch() throws Exception {
@@ -282,7 +299,7 @@ class Bench implements Callable<Integer> {
         String classPath = classPath("solutions/03_websocket.java");
         Path empty = Files.writeString(temp.resolve("Empty.java"),
                 "class Empty { public static void main(String[] a) {} }");
-        whole(javac(), "-d", temp.toString(), empty.toString());
+        whole(ClassPath.tool("javac"), "-d", temp.toString(), empty.toString());
         Files.writeString(file, broken);
         Process watching = run("./jbang", "watch", "03");
         try (BufferedReader lines = watching.inputReader()) {
@@ -293,10 +310,12 @@ class Bench implements Callable<Integer> {
                 await(lines);
                 return since(began);
             }, "javac of the file + an empty JVM",
-                    () -> whole(javac(), "-d", temp.resolve("out").toString(), "-cp",
+                    () -> whole(ClassPath.tool("javac"), "-d",
+                            temp.resolve("out").toString(), "-cp",
                             classPath,
                             file.toString())
-                            + whole(java(), "-cp", temp.toString(), "Empty"),
+                            + whole(ClassPath.tool("java"), "-cp", temp.toString(),
+                                    "Empty"),
                     "at most 1.0 s");
         } finally {
             watching.destroy();
@@ -354,14 +373,16 @@ class Bench implements Callable<Integer> {
             Map<Integer, Double> ourMs = new TreeMap<>();
             Map<Integer, Double> bareMs = new TreeMap<>();
             for (int size : FanOut.SIZES) {
-                Figures us = new Figures(ours, size);
-                Figures them = new Figures(bare, size);
+                Sample ourTimes = times(ours, size);
+                Sample bareTimes = times(bare, size);
                 System.out.printf("%-22s %-30s %-30s %-9.2f %-9s %s, bare %s%n",
-                        size + " x " + technique.name(), us.rate(), them.rate(),
+                        size + " x " + technique.name(),
+                        rates(ours, size).shown(RATES),
+                        rates(bare, size).shown(RATES),
                         ratio(ours, bare, size), technique.target(size),
-                        us.last(), them.last());
-                ourMs.put(size, us.ms(0.5));
-                bareMs.put(size, them.ms(0.5));
+                        last(ourTimes), last(bareTimes));
+                ourMs.put(size, ourTimes.median());
+                bareMs.put(size, bareTimes.median());
             }
             panels.add(new Plot.Panel(technique.name(), ourMs, bareMs));
             System.out.printf(
@@ -381,56 +402,32 @@ class Bench implements Callable<Integer> {
                         + " ask again)"));
     }
 
+    private static Sample rates(List<FanOut.Round> rounds, int size) {
+        return Sample
+                .of(rounds.stream().map(each -> each.figures().get(size).perSecond()));
+    }
+
+    private static Sample times(List<FanOut.Round> rounds, int size) {
+        return Sample.of(rounds.stream()
+                .flatMap(each -> each.figures().get(size).ms().stream()));
+    }
+
+    private static String last(Sample times) {
+        return "%.1f and %.1f ms".formatted(times.median(), times.at(0.99));
+    }
+
     /// The median of each round's part of the yardstick right after it, as machines have moods.
     private static double ratio(List<FanOut.Round> ours, List<FanOut.Round> bare,
             int size) {
-        double[] sorted = IntStream.range(0, ours.size())
-                .mapToDouble(i -> ours.get(i).figures().get(size).perSecond()
-                        / bare.get(i).figures().get(size).perSecond())
-                .sorted().toArray();
-        return sorted[sorted.length / 2];
+        return Sample.of(IntStream.range(0, ours.size())
+                .mapToObj(i -> ours.get(i).figures().get(size).perSecond()
+                        / bare.get(i).figures().get(size).perSecond()))
+                .median();
     }
 
     private static double median(List<FanOut.Round> rounds,
-            ToDoubleFunction<FanOut.Round> figure) {
-        double[] sorted = rounds.stream().mapToDouble(figure).sorted().toArray();
-        return sorted[sorted.length / 2];
-    }
-
-    /// What all rounds say of one number of clients.
-    private record Figures(List<Double> rates, List<Double> ms) {
-        Figures(List<FanOut.Round> rounds, int size) {
-            this(rounds.stream().map(each -> each.figures().get(size).perSecond())
-                    .sorted().toList(),
-                    rounds.stream()
-                            .flatMap(each -> each.figures().get(size).ms().stream())
-                            .sorted().toList());
-        }
-
-        double median() {
-            return rates.get(rates.size() / 2);
-        }
-
-        String rate() {
-            return "%,.0f (%,.0f to %,.0f)".formatted(median(), rates.getFirst(),
-                    rates.getLast());
-        }
-
-        String last() {
-            return "%.1f and %.1f ms".formatted(ms(0.5), ms(0.99));
-        }
-
-        double ms(double part) {
-            return ms.get((int) (ms.size() * part));
-        }
-    }
-
-    private static String java() {
-        return Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    }
-
-    private static String javac() {
-        return java() + "c";
+            Function<FanOut.Round, Double> figure) {
+        return Sample.of(rounds.stream().map(figure)).median();
     }
 
     private static final String TEST = """

@@ -46,6 +46,14 @@ final class Crowd implements AutoCloseable {
         Thread.ofPlatform().daemon().name("crowd").start(this::run);
     }
 
+    /// A GET of the server. `fields` are whole header lines.
+    String get(String target, String... fields) {
+        StringBuilder request = new StringBuilder(
+                "GET " + target + " HTTP/1.1\r\nHost: localhost:" + port + "\r\n");
+        for (String field : fields) request.append(field).append("\r\n");
+        return request + "\r\n";
+    }
+
     /// Lets `count` more clients connect and send `request`, and waits until each has read
     /// `greeting`. A few hundred connect at a time, as a listening socket's queue is short.
     void join(int count, String request, String greeting) throws Exception {

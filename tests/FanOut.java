@@ -1,3 +1,4 @@
+import grader.ClassPath;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -24,17 +25,24 @@ final class FanOut {
     private static final byte[] MESSAGE =
             Raw.frame("{\"type\":\"message\",\"text\":\"one\"}");
 
+    /// A request that makes an event.
+    ///
+    /// @param path with `%d` for the number of the payment
+    record Event(String method, String path, String body) {}
+
     /// What a lesson is asked for.
     ///
-    /// @param request  what a client sends to take part
+    /// @param target   what a client gets to take part, with `%d` for the number of the payment
+    /// @param fields   of its request
     /// @param greeting what it is answered with; nothing where the request is held
+    /// @param event    null where a client makes it, by a [#MESSAGE]
     /// @param awaited  what the event holds
     /// @param once     whether a client must ask again after each event
     /// @param targets  for each size the least part of the yardstick's deliveries, or 0
     /// @param heapKib  the most for each connection
-    record Technique(String name, String lesson, String gauge, String request,
-            String greeting, String awaited, boolean once, List<Double> targets,
-            int heapKib) {
+    record Technique(String name, String lesson, String gauge, String target,
+            List<String> fields, String greeting, Event event, String awaited,
+            boolean once, List<Double> targets, int heapKib) {
         /// The lesson's alias in the catalog.
         String alias() {
             return lesson.substring(3).replace('_', '-');
@@ -52,18 +60,18 @@ final class FanOut {
 
     static final List<Technique> ALL = List.of(
             new Technique("WebSocket", "03_websocket", "/online",
-                    get("/chat?name=crowd", "Connection: Upgrade", "Upgrade: websocket",
-                            "Sec-WebSocket-Version: 13",
-                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
-                    "101 Switching", "\"text\":\"one\"", false,
-                    List.of(0.0, 0.65, 0.5), 12),
+                    "/chat?name=crowd", List.of(Raw.UPGRADE), "101 Switching",
+                    null, "\"text\":\"one\"", false, List.of(0.0, 0.65, 0.5), 12),
             new Technique("event stream", "04_server_sent_events", "/streams",
-                    get("/events"), "retry: 1000", "data: one", false,
-                    List.of(0.0, 0.75, 0.6), 8),
+                    "/events", List.of(), "retry: 1000",
+                    new Event("POST", "/events",
+                            "{\"type\":\"message\",\"data\":\"one\"}"),
+                    "data: one", false, List.of(0.0, 0.75, 0.6), 8),
             new Technique("long poll", "02_long_polling", "/waiting",
-                    get("/payments/%d?after=1", "Prefer: wait=60"), "",
-                    "\"succeeded\"", true,
-                    List.of(0.0, 0.0, 0.5), 12));
+                    "/payments/%d?after=1", List.of("Prefer: wait=60"), "",
+                    new Event("PUT", "/payments/%d/status",
+                            "{\"status\":\"succeeded\"}"),
+                    "\"succeeded\"", true, List.of(0.0, 0.0, 0.5), 12));
 
     /// What was measured at a number of clients.
     ///
@@ -107,14 +115,6 @@ final class FanOut {
         }
     }
 
-    private static String get(String target, String... fields) {
-        StringBuilder request =
-                new StringBuilder(
-                        "GET " + target + " HTTP/1.1\r\nHost: localhost:PORT\r\n");
-        for (String field : fields) request.append(field).append("\r\n");
-        return request + "\r\n";
-    }
-
     /// What the lesson sends to one client: its greeting, and an event.
     static byte[][] sample(Technique technique) throws Exception {
         try (Server server = Server.start("lessons/" + technique.lesson + ".java");
@@ -124,7 +124,7 @@ final class FanOut {
             client.send(lesson.begin());
             byte[] greeting = client.bytesUntilSilent(SILENCE_MS);
             if (technique.once) lesson.payments++;
-            if (technique.name.equals("WebSocket")) client.send(MESSAGE);
+            if (technique.event == null) client.send(MESSAGE);
             else lesson.event();
             return new byte[][] {greeting, client.bytesUntilSilent(SILENCE_MS)};
         }
@@ -137,9 +137,8 @@ final class FanOut {
         ProcessBuilder start = sample == null
                 ? Server.launch("lessons/" + technique.lesson + ".java")
                 : new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java")
-                                .toString(),
-                        "-cp", System.getProperty("java.class.path"), "BareLoop",
+                        ClassPath.tool("java"), "-cp",
+                        System.getProperty("java.class.path"), "BareLoop",
                         technique.gauge, "" + technique.once,
                         Base64.getEncoder().encodeToString(sample[0]),
                         Base64.getEncoder().encodeToString(sample[1]));
@@ -171,7 +170,8 @@ final class FanOut {
     }
 
     private String request() {
-        return technique.request.replace("PORT", "" + server.port).formatted(payments);
+        return crowd.get(technique.target.formatted(payments),
+                technique.fields.toArray(String[]::new));
     }
 
     private Round round() throws Exception {
@@ -233,13 +233,9 @@ final class FanOut {
     }
 
     private void event() throws Exception {
-        switch (technique.name) {
-            case "WebSocket" -> crowd.send(MESSAGE);
-            case "event stream" -> ask("POST", "/events",
-                    "{\"type\":\"message\",\"data\":\"one\"}");
-            default -> ask("PUT", "/payments/" + (payments - 1) + "/status",
-                    "{\"status\":\"succeeded\"}");
-        }
+        Event event = technique.event;
+        if (event == null) crowd.send(MESSAGE);
+        else ask(event.method, event.path.formatted(payments - 1), event.body);
     }
 
     /// The one that is polled for next.
@@ -266,8 +262,7 @@ final class FanOut {
     }
 
     private String jdk(String tool, String... arguments) throws Exception {
-        List<String> command = new ArrayList<>(List.of(
-                Path.of(System.getProperty("java.home"), "bin", tool).toString()));
+        List<String> command = new ArrayList<>(List.of(ClassPath.tool(tool)));
         command.addAll(List.of(arguments));
         return run(command.toArray(String[]::new));
     }

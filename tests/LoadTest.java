@@ -1,8 +1,8 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import grader.ClassPath;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -34,16 +34,10 @@ class LoadTest {
     /// Java threads of the server, as its JVM counts them.
     private static long threads(Server server) throws Exception {
         Process jcmd = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "jcmd").toString(),
-                "" + server.process.pid(), "Thread.print").start();
+                ClassPath.tool("jcmd"), "" + server.process.pid(), "Thread.print")
+                .start();
         return new String(jcmd.getInputStream().readAllBytes()).lines()
                 .filter(line -> line.contains("java.lang.Thread.State:")).count();
-    }
-
-    private static String get(Server server, String target, String... fields) {
-        return "GET " + target + " HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n"
-                + (fields.length == 0 ? "" : String.join("\r\n", fields) + "\r\n")
-                + "\r\n";
     }
 
     private static void within(CompletableFuture<Void> done, String what)
@@ -62,7 +56,7 @@ class LoadTest {
                 Crowd crowd = new Crowd(server.port)) {
             String path = Raw.ask(server.port, "POST", "/payments", "{\"amount\":1}")
                     .header("location");
-            String poll = get(server, path + "?after=1", "Prefer: wait=60");
+            String poll = crowd.get(path + "?after=1", "Prefer: wait=60");
             crowd.joinSilently(500, poll);
             settlesAt(server, "/waiting", 500, PATIENCE);
             long threads = threads(server);
@@ -77,7 +71,7 @@ class LoadTest {
                     .header("location");
             for (boolean reset : new boolean[] {false, true}) {
                 crowd.joinSilently(MANY,
-                        get(server, other + "?after=1", "Prefer: wait=60"));
+                        crowd.get(other + "?after=1", "Prefer: wait=60"));
                 settlesAt(server, "/waiting", MANY, PATIENCE);
                 crowd.leave(reset);
                 settlesAt(server, "/waiting", 0, RELEASE);
@@ -91,11 +85,11 @@ class LoadTest {
     void streams() throws Exception {
         try (Server server = start("04_server_sent_events");
                 Crowd crowd = new Crowd(server.port)) {
-            crowd.join(500, get(server, "/events"), "retry: 1000");
+            crowd.join(500, crowd.get("/events"), "retry: 1000");
             settlesAt(server, "/streams", 500, PATIENCE);
             publish(server, "first");
             long threads = threads(server);
-            crowd.join(MANY - 500, get(server, "/events"), "retry: 1000");
+            crowd.join(MANY - 500, crowd.get("/events"), "retry: 1000");
             settlesAt(server, "/streams", MANY, PATIENCE);
             CompletableFuture<Void> news = crowd.expect("data: second");
             publish(server, "second");
@@ -104,7 +98,7 @@ class LoadTest {
             for (boolean reset : new boolean[] {false, true}) {
                 crowd.leave(reset);
                 settlesAt(server, "/streams", 0, RELEASE);
-                crowd.join(reset ? 1 : MANY, get(server, "/events"), "retry: 1000");
+                crowd.join(reset ? 1 : MANY, crowd.get("/events"), "retry: 1000");
             }
             assertEquals("", server.errors());
         }
@@ -120,12 +114,12 @@ class LoadTest {
     void sockets() throws Exception {
         try (Server server = start("03_websocket");
                 Crowd crowd = new Crowd(server.port)) {
-            crowd.join(500, upgrade(server), "101 Switching");
+            crowd.join(500, upgrade(crowd), "101 Switching");
             settlesAt(server, "/online", 500, PATIENCE);
             say(server, "first");
             settlesAt(server, "/online", 500, PATIENCE);
             long threads = threads(server);
-            crowd.join(MANY - 500, upgrade(server), "101 Switching");
+            crowd.join(MANY - 500, upgrade(crowd), "101 Switching");
             settlesAt(server, "/online", MANY, PATIENCE);
             CompletableFuture<Void> news = crowd.expect("second");
             say(server, "second");
@@ -135,23 +129,20 @@ class LoadTest {
             for (boolean reset : new boolean[] {false, true}) {
                 crowd.leave(reset);
                 settlesAt(server, "/online", 0, RELEASE);
-                crowd.join(reset ? 1 : MANY, upgrade(server), "101 Switching");
+                crowd.join(reset ? 1 : MANY, upgrade(crowd), "101 Switching");
             }
             assertEquals("", server.errors());
         }
     }
 
-    private static String upgrade(Server server) {
-        return get(server, "/chat?name=crowd", "Connection: Upgrade",
-                "Upgrade: websocket",
-                "Sec-WebSocket-Version: 13",
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
+    private static String upgrade(Crowd crowd) {
+        return crowd.get("/chat?name=crowd", Raw.UPGRADE);
     }
 
     /// Says one thing in the chat and leaves.
     private static void say(Server server, String text) throws Exception {
         try (Raw raw = new Raw(server.port)) {
-            raw.send(upgrade(server)).head();
+            raw.send(upgrade(crowd)).head();
             raw.send(Raw.frame("{\"type\":\"message\",\"text\":\"" + text + "\"}"));
             StringBuilder heard = new StringBuilder();
             while (heard.indexOf("\"text\":\"" + text) < 0) {
@@ -166,8 +157,8 @@ class LoadTest {
         try (Server server = start("04_server_sent_events");
                 Crowd crowd = new Crowd(server.port);
                 Raw stalled = new Raw(server.port)) {
-            stalled.send(get(server, "/events"));
-            crowd.join(10, get(server, "/events"), "retry: 1000");
+            stalled.send(crowd.get("/events"));
+            crowd.join(10, crowd.get("/events"), "retry: 1000");
             settlesAt(server, "/streams", 11, PATIENCE);
             String filler = "x".repeat(60_000);
             for (int i = 0; i < 2_500; i++) {
@@ -188,9 +179,9 @@ class LoadTest {
                 Crowd crowd = new Crowd(server.port);
                 Raw stalled = new Raw(server.port);
                 Raw speaker = new Raw(server.port)) {
-            stalled.send(upgrade(server)).head();
-            crowd.join(10, upgrade(server), "101 Switching");
-            speaker.send(upgrade(server)).head();
+            stalled.send(upgrade(crowd)).head();
+            crowd.join(10, upgrade(crowd), "101 Switching");
+            speaker.send(upgrade(crowd)).head();
             Thread.ofVirtual().start(() -> {
                 try {
                     speaker.endsWithin(120_000);

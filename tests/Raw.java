@@ -16,6 +16,9 @@ import java.util.Map;
 
 /// A plain socket that sends just the bytes that a test names. Every read has a deadline.
 final class Raw implements AutoCloseable {
+    /// The fields of a WebSocket handshake, with the key of RFC 6455, section 1.3.
+    static final String[] UPGRADE = {"Connection: Upgrade", "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="};
     private static final int READ_MS = 10_000;
 
     /// An HTTP answer. Header names are in lower case.

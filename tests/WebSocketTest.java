@@ -36,9 +36,7 @@ class WebSocketTest {
     private static final int PONG = 10;
     private static final int FIN = 0x80;
     private static final int MASKED = 0x80;
-    private static final String[] UPGRADE = {"Connection: Upgrade",
-        "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="};
+    private static final String[] UPGRADE = Raw.UPGRADE;
     private static Server server;
 
     @BeforeAll

@@ -68,7 +68,7 @@ public final class ClassPath {
     /// Runs a program, and archives the classes that it has loaded.
     static void archive(Path archive, int seconds, String classPath, String... program)
             throws IOException {
-        List<String> command = new ArrayList<>(List.of(java(),
+        List<String> command = new ArrayList<>(List.of(tool("java"),
                 "-XX:ArchiveClassesAtExit="
                         + archive,
                 "-Xlog:disable", "-XX:-PrintWarnings", "-XX:+UseSerialGC",
@@ -93,8 +93,9 @@ public final class ClassPath {
         }
     }
 
-    static String java() {
-        return Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    /// A program of the JDK that runs this, such as `java`.
+    public static String tool(String name) {
+        return Path.of(System.getProperty("java.home"), "bin", name).toString();
     }
 
     /// One for each JDK, class path and state of shared/.

@@ -68,7 +68,7 @@ public final class Program implements AutoCloseable {
 
     private Program(Build build, Path folder, Map<String, String> settings)
             throws IOException {
-        List<String> command = new ArrayList<>(List.of(ClassPath.java(),
+        List<String> command = new ArrayList<>(List.of(ClassPath.tool("java"),
                 "-Xmx" + HEAP_MB + "m",
                 "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
                 "-XX:+ExitOnOutOfMemoryError",
