@@ -1,6 +1,5 @@
 package grader;
 
-import java.net.SocketException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -23,11 +22,7 @@ public final class Connection implements AutoCloseable {
 
     private Connection(Line line) {
         this.line = line;
-        try {
-            line.socket.setSoTimeout(0); // an answer may be held for as long as it takes
-        } catch (SocketException gone) {
-            // Reading says so.
-        }
+        line.waitFor(0); // an answer may be held for as long as it takes
     }
 
     /// A connection that another I/O thread serves than `other`.
@@ -99,11 +94,6 @@ public final class Connection implements AutoCloseable {
 
     /// Leaves as a client does that crashes: without a farewell.
     public void reset() {
-        try {
-            line.socket.setSoLinger(true, 0);
-        } catch (SocketException e) {
-            // It is closed in the common way, then.
-        }
-        line.close();
+        line.reset();
     }
 }

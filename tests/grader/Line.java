@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -21,15 +22,19 @@ public final class Line implements AutoCloseable {
 
     final Program program;
     final Talk talk;
-    final Socket socket;
+    private final Socket socket;
     final InputStream in;
     private final String thread;
+
+    private interface Reading {
+        Answer answer() throws IOException;
+    }
 
     private Line(Program program, Talk talk) throws IOException {
         this.program = program;
         this.talk = talk;
         socket = new Socket(InetAddress.getByName("127.0.0.1"), program.port());
-        socket.setSoTimeout(Requirements.SOON);
+        waitFor(Requirements.SOON);
         socket.setTcpNoDelay(true);
         in = new BufferedInputStream(socket.getInputStream());
         thread = ask("HEAD", "/_/ready", null).header(Program.RUN_HEADER);
@@ -59,7 +64,7 @@ public final class Line implements AutoCloseable {
     /// Sends a request, and reads its whole answer.
     public Answer ask(String method, String path, String body, String... headers) {
         send(method, path, body, headers);
-        return answer(method.equals("HEAD"));
+        return method.equals("HEAD") ? head() : answer();
     }
 
     /// Sends a request. Its answer is read by [#answer].
@@ -78,8 +83,19 @@ public final class Line implements AutoCloseable {
         for (int i = 0; i < headers.length; i += 2) {
             head.append(headers[i]).append(": ").append(headers[i + 1]).append("\r\n");
         }
-        write((head + "\r\n").getBytes(StandardCharsets.UTF_8));
-        write(bytes);
+        var request = new ByteArrayOutputStream();
+        request.writeBytes((head + "\r\n").getBytes(StandardCharsets.UTF_8));
+        request.writeBytes(bytes);
+        write(request.toByteArray());
+    }
+
+    /// How long a read may wait for a byte, in milliseconds; 0 for as long as it takes.
+    void waitFor(int ms) {
+        try {
+            socket.setSoTimeout(ms);
+        } catch (SocketException gone) {
+            // Reading says so.
+        }
     }
 
     void write(byte[] bytes) {
@@ -99,26 +115,40 @@ public final class Line implements AutoCloseable {
         }
     }
 
+    /// Waits for an answer, and reads the whole of it.
     public Answer answer() {
-        return answer(false);
+        return withBody(head());
     }
 
-    private Answer answer(boolean bodiless) {
-        try {
-            String statusLine = line();
+    /// Waits for an answer, and reads its head only.
+    Answer head() {
+        return reading(() -> {
+            String statusLine = headLine();
             if (!statusLine.matches("HTTP/1\\.1 \\d{3}.*")) {
                 throw talk.failure("an HTTP answer", statusLine, 0,
                         "This is no HTTP answer.");
             }
-            int status = Integer.parseInt(statusLine.substring(9, 12));
             List<Map.Entry<String, String>> headers = new ArrayList<>();
-            for (String line = line(); !line.isEmpty(); line = line()) {
+            for (String line = headLine(); !line.isEmpty(); line = headLine()) {
                 String[] field = line.split(": *", 2);
                 headers.add(Map.entry(field[0], field.length < 2 ? "" : field[1]));
             }
-            Answer head = new Answer(talk, status, statusLine, headers, new byte[0]);
-            if (bodiless || status < 200 || status == 204 || status == 304) return head;
-            return new Answer(talk, status, statusLine, headers, body(head));
+            return new Answer(talk, Integer.parseInt(statusLine.substring(9, 12)),
+                    statusLine, headers, new byte[0]);
+        });
+    }
+
+    /// Reads what belongs to a head that was read.
+    Answer withBody(Answer head) {
+        int status = head.status();
+        if (status < 200 || status == 204 || status == 304) return head;
+        return reading(() -> new Answer(talk, status, head.statusLine(), head.headers(),
+                body(head)));
+    }
+
+    private Answer reading(Reading read) {
+        try {
+            return read.answer();
         } catch (SocketTimeoutException e) {
             program.spoil("no answer");
             throw talk.failure("an answer",
@@ -137,23 +167,35 @@ public final class Line implements AutoCloseable {
         var body = new ByteArrayOutputStream();
         for (int size = size(); size > 0; size = size()) {
             body.write(in.readNBytes(size));
-            line();
+            headLine();
         }
-        line();
+        headLine();
         return body.toByteArray();
     }
 
-    private int size() throws IOException {
-        return Integer.parseInt(line().split(";")[0].strip(), 16);
+    /// The size of the next chunk.
+    int size() throws IOException {
+        return Integer.parseInt(headLine().split(";")[0].strip(), 16);
     }
 
-    private String line() throws IOException {
+    /// A line without its end, CRLF or LF.
+    String headLine() throws IOException {
         var line = new ByteArrayOutputStream();
         for (int next = in.read(); next != '\n'; next = in.read()) {
             if (next < 0) throw new IOException("the end");
             if (next != '\r') line.write(next);
         }
         return line.toString(StandardCharsets.UTF_8);
+    }
+
+    /// Leaves as a client does that crashes: with a TCP reset.
+    void reset() {
+        try {
+            socket.setSoLinger(true, 0);
+        } catch (SocketException gone) {
+            // Then it has ended already.
+        }
+        close();
     }
 
     @Override

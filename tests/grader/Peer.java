@@ -2,7 +2,6 @@ package grader;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.SocketException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -93,12 +92,7 @@ public final class Peer implements AutoCloseable {
     /// Ends the connection with a TCP reset: no close frame, as from a machine that has crashed.
     public void reset() {
         note(" > (connection reset)");
-        try {
-            line.socket.setSoLinger(true, 0);
-        } catch (SocketException gone) {
-            // Then it has ended already.
-        }
-        line.close();
+        line.reset();
     }
 
     /// Ends the connection, and notes nothing.
@@ -217,7 +211,7 @@ public final class Peer implements AutoCloseable {
     private void read() {
         String end = "the connection ended without a close frame";
         try {
-            line.socket.setSoTimeout(0);
+            line.waitFor(0);
             var text = new ByteArrayOutputStream();
             for (int head = next(); true; head = next()) {
                 byte[] payload = line.in.readNBytes((int) length());
