@@ -142,7 +142,7 @@ class LoadTest {
     /// Says one thing in the chat and leaves.
     private static void say(Server server, String text) throws Exception {
         try (Raw raw = new Raw(server.port)) {
-            raw.send(upgrade(crowd)).head();
+            raw.request("GET", "/chat?name=crowd", null, Raw.UPGRADE).head();
             raw.send(Raw.frame("{\"type\":\"message\",\"text\":\"" + text + "\"}"));
             StringBuilder heard = new StringBuilder();
             while (heard.indexOf("\"text\":\"" + text) < 0) {

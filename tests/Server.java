@@ -120,6 +120,13 @@ final class Server implements AutoCloseable {
         return process.exitValue();
     }
 
+    /// Ends it; it must have written nothing after its ready line.
+    void closeSilent() throws Exception {
+        String wrote = String.join("\n", output()) + errors();
+        close();
+        if (!wrote.isEmpty()) throw new AssertionError("it wrote " + wrote);
+    }
+
     @Override
     public void close() throws Exception {
         process.destroy();
