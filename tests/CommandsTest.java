@@ -158,6 +158,10 @@ class CommandsTest {
         assertEquals("There is no exercise '9'. There are: " + String.join(", ",
                 Exercise.all().stream().map(Exercise::name).toList()) + ".",
                 run(2, "grade", "9").err);
+        assertEquals(
+                "'solutions/01_short_polling.java' is another file than the exercise,"
+                        + " exercises/01_short_polling.java. Its number, 01, is name enough.",
+                run(2, "grade", "solutions/01_short_polling.java").err);
     }
 
     @Test

@@ -2,6 +2,7 @@ package grader;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -57,11 +58,27 @@ public record Exercise(String name) {
             boolean number = wanted.matches("0*" + Integer.parseInt(each.number()));
             if (number || wanted.equals(each.name)
                     || wanted.equals(each.name.substring(3))) {
+                if (!file.equals(text)) each.expectOwn(text);
                 return each;
             }
         }
         throw new Trouble("There is no exercise '" + text + "'. There are: "
                 + String.join(", ", all().stream().map(Exercise::name).toList()) + ".");
+    }
+
+    /// A path must not lead to another file of the same name, which nobody would look at.
+    private void expectOwn(String path) {
+        try {
+            Path own = file(false);
+            boolean other = Files.exists(Path.of(path))
+                    && !(Files.exists(own) && Files.isSameFile(Path.of(path), own));
+            if (!other) return;
+        } catch (IOException | InvalidPathException e) {
+            return; // It is no other file, then.
+        }
+        throw new Trouble(
+                "'" + path + "' is another file than the exercise, exercises/" + name
+                        + ".java. Its number, " + number() + ", is name enough.");
     }
 
     /// Two digits.
