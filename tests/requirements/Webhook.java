@@ -225,7 +225,8 @@ class Webhook extends Requirements {
 
     /// Large deliveries, two at a time: both threads are in the midst of their HMAC at once.
     private void signedTogether() {
-        String body = json("object", "page" + word(2), "id", "0".repeat(LARGE));
+        String body = json("object", "instagram", "entry", List.of(), word(4),
+                "0".repeat(LARGE));
         String[] signature = {"X-Hub-Signature-256", sign(body)};
         talk.step(
                 """
