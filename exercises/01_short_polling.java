@@ -32,7 +32,7 @@
 //    Weak says: this names the same news, not the same bytes
 //    ([RFC 9110, section 8.8.1](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1)).
 //    The text in the quotes is up to you; another `left` has another tag.
-// 2. Where `If-None-Match` holds the current tag, or is `*`, the answer is
+// 2. Where `If-None-Match` is `*`, or holds the current tag, the answer is
 //    304 with the same `ETag` and `Cache-Control` and no body, even though
 //    `asOf` has moved on. The header may hold a list; `W/` makes no
 //    difference in this comparison.
@@ -74,8 +74,8 @@ record Stock(int left, Instant asOf) {
 // %% [markdown]
 // ## TODO 2: has the client got this already?
 //
-// `If-None-Match` holds `*`, one tag, or several with commas. Where it is
-// absent the answer is no already, and several lines of it are joined.
+// `If-None-Match` is `*`, or holds one tag or several with commas. Where it
+// is absent the answer is no already, and several lines of it are joined.
 
 // %%
 class IfNoneMatch {

@@ -45,8 +45,8 @@
 //    empty one too: the text `a`, LF gives `data: a` and `data: `. So a
 //    reader gets the text unchanged, but for LF in place of CR and CRLF.
 // 3. A reader that has seen a part says so: `Last-Event-ID: 7`, or
-//    `?lastEventId=7`, as a page cannot set headers. The header wins, and
-//    an empty value counts as absent. The stream goes on with event 8.
+//    `?lastEventId=7`, as a page cannot set headers. The header wins, but an
+//    empty one, or an empty query, is none. The stream goes on with event 8.
 // 4. An id that this log has not given, such as `0`, `-1`, `07`, `+7` or
 //    one beyond its end: after `retry` the stream says `event: reset` and
 //    `data: {}`, without an id, and then the whole log follows.
@@ -217,6 +217,7 @@ class EventStream {
 
     /// Sends text as soon as the socket takes it. Any thread may call this.
     void write(String text) {
+        Pause.at("before writing");
         waiting.add(text);
         exchange.getIoThread().execute(this::send);
     }

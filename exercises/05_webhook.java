@@ -31,14 +31,14 @@
 // 1. **The handshake.** Instagram asks once whether the endpoint is ours:
 //    `GET /webhook?hub.mode=subscribe&hub.verify_token=T&hub.challenge=C`.
 //    If the mode is `subscribe`, the token is our `VERIFY_TOKEN` exactly,
-//    and a challenge is there, the answer is 200, and its body is the
+//    and a challenge is given, the answer is 200, and its body is the
 //    challenge (decoded as any parameter is) and nothing else: in UTF-8,
 //    as `text/plain`. As HTML, a link could run its script on our site.
 //    Otherwise, also where a parameter is missing: 403. (One that is given
 //    twice is a 400, done already.)
 // 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
 //    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
-//    64 hex digits; Meta writes them in lower case. Where it is missing,
+//    64 hex digits, by Meta in lower case (upper may pass, too). Missing,
 //    malformed or wrong: 401, whatever the body says, and nothing happens.
 //    (A body that is too large or of another type than JSON gets 413 or
 //    415 before, done already.)
@@ -57,13 +57,13 @@
 //    kinds at any time: where `object` is not `instagram` the answer is
 //    200, and we look at nothing else; where a `field` is not `media`, we
 //    pass over that change, and do not look at its `value`. If the body is
-//    not JSON, or a part that we look at is of another shape, the whole is
-//    400: nothing is published, and no id counts as known.
+//    not JSON, or a part that we look at, also of a known post, is of another
+//    shape, all is 400: nothing is published, and no id counts as known.
 // 4. **Once.** Each new `media_id` is published in the order of the
 //    batch. One that was published before, or earlier in this batch, is
-//    skipped, whatever its caption, and the answer is 200. This holds also
-//    when deliveries come at the same instant: each post is published
-//    once, and none is lost.
+//    skipped, whatever its caption says, and the answer is 200. At the same
+//    instant, too, each post is published once and none is lost, and a 200
+//    says that the posts of this batch are there.
 //
 // Errors are a `Problem(status, sentence)`. Run this file, open its page,
 // and see it come alive with each TODO:

@@ -72,20 +72,23 @@ public final class Line implements AutoCloseable {
     /// @param body JSON, or null
     /// @param headers names and values in turn
     public void send(String method, String path, String body, String... headers) {
-        byte[] bytes =
-                body == null ? new byte[0] : body.getBytes(StandardCharsets.UTF_8);
+        send(method, path, body == null ? null : body.getBytes(StandardCharsets.UTF_8),
+                headers);
+    }
+
+    public void send(String method, String path, byte[] body, String... headers) {
         StringBuilder head = new StringBuilder(method + " " + path + " HTTP/1.1\r\n"
                 + "Host: localhost:" + program.port() + "\r\n");
         if (body != null) {
             head.append("Content-Type: application/json\r\nContent-Length: ")
-                    .append(bytes.length).append("\r\n");
+                    .append(body.length).append("\r\n");
         }
         for (int i = 0; i < headers.length; i += 2) {
             head.append(headers[i]).append(": ").append(headers[i + 1]).append("\r\n");
         }
         var request = new ByteArrayOutputStream();
         request.writeBytes((head + "\r\n").getBytes(StandardCharsets.UTF_8));
-        request.writeBytes(bytes);
+        if (body != null) request.writeBytes(body);
         write(request.toByteArray());
     }
 

@@ -25,6 +25,8 @@ class ServerSentEvents extends Requirements {
     private static final String ONE_STEP =
             " was added while the reader was joining. To read the log and to join must be"
                     + " one step for `append`, or the reader must know what it has already.";
+    /// Held is the first write after the one that holds `retry`.
+    private static final String HISTORY = "before writing";
     private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
     /// A build, and what it ought to have in its log.
@@ -125,8 +127,10 @@ class ServerSentEvents extends Requirements {
         Collections.shuffle(texts, random);
         Build build = new Build(0);
         try (EventReader live = build.follow("")) {
-            for (String text : texts) build.say(text.replace("%s", word(3)));
-            for (int i = 1; i <= build.size(); i++) expectText(build, i, live);
+            for (String text : texts) {
+                build.say(text.replace("%s", word(3)));
+                expectText(build, build.size(), live);
+            }
         }
         try (EventReader late = build.follow("")) {
             build.say(word(4));
@@ -156,6 +160,8 @@ class ServerSentEvents extends Requirements {
                 "Last-Event-ID", "" + other);
         expectResumed(build, 0, "An empty lastEventId is none: the whole log.",
                 "?lastEventId=");
+        expectResumed(build, seen, "An empty Last-Event-ID is none: the query counts.",
+                "?lastEventId=" + seen, "Last-Event-ID", "");
         expectResumed(build, build.size(),
                 "The reader has it all, so only what is new follows.",
                 "", "Last-Event-ID", "" + build.size());
@@ -182,7 +188,10 @@ class ServerSentEvents extends Requirements {
             expectReset(build, "", "Last-Event-ID", id);
         }
         expectReset(build, "", "Last-Event-ID", "" + (build.size() + 1));
-        expectReset(build, "?lastEventId=%D9%A1"); // an Arabic 1
+        for (String query : List.of("%D9%A1", // an Arabic 1
+                "%20" + size, size + "%20", size + "%0Aevent:%20line")) {
+            expectReset(build, "?lastEventId=" + query);
+        }
     }
 
     /// One more line shows that nothing else came before.
@@ -199,7 +208,7 @@ class ServerSentEvents extends Requirements {
     @DisplayName("what is added while a reader joins reaches it, once and in order")
     void join() {
         List<String> places = Arrays.asList("before reading", "after reading",
-                "before joining", "before telling");
+                "before joining", "before telling", HISTORY);
         Collections.shuffle(places, random);
         for (int i = 0; i < places.size(); i++) join(places.get(i), i % 2);
     }
@@ -237,6 +246,10 @@ class ServerSentEvents extends Requirements {
             Runnable between, EventReader second) {
         pauses().hold(place);
         begin.run();
+        if (place.equals(HISTORY)) {
+            Pauses.Held retry = arrival(first);
+            if (retry != null) retry.close();
+        }
         try (Pauses.Held held = arrival(first)) {
             pauses().holdNoMore();
             talk.step("# in the middle of that, " + place + ":");
@@ -285,7 +298,9 @@ class ServerSentEvents extends Requirements {
                     expectDone(lines + 1, status, late);
                 }
             }
-            streamsAre(0, observer, "Nothing more comes for those who came late.");
+            streamsAre(0, observer,
+                    "A reader that came after `done` is still counted, though nothing more comes"
+                            + " for it." + LEAVE);
             String likely =
                     "The reader has `done`: 204 keeps EventSource from coming back.";
             get(build.path + "/log", "Last-Event-ID", "" + (lines + 1))
@@ -297,6 +312,7 @@ class ServerSentEvents extends Requirements {
         finishMeanwhile("before reading");
         finishMeanwhile("after reading");
         finishMeanwhile("before joining");
+        finishMeanwhile(HISTORY);
     }
 
     /// Holds the reader's request at a place, and finishes the build meanwhile.

@@ -1,14 +1,13 @@
 package requirements;
 
 import grader.Answer;
-import grader.Connection;
+import grader.Line;
 import grader.Requirement;
 import grader.Requirements;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.DisplayName;
 import tools.jackson.databind.JsonNode;
 
@@ -18,7 +17,6 @@ class ShortPolling extends Requirements {
     private static final String ROUNDED_UP =
             "Retry-After counts whole seconds, rounded up, so that nobody comes back too early.";
     private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
-    private static final long BETWEEN_LOOKS = TimeUnit.MILLISECONDS.toNanos(10);
 
     private void stockIs(int left) {
         put("/stock", json("left", left)).expect(204, "This part was done already.");
@@ -186,10 +184,10 @@ class ShortPolling extends Requirements {
         long set = System.nanoTime();
         talk.step("# again and again, until the second is over:");
         talk.curl("GET", "/stock", null);
-        try (var connection = new Connection(program, talk)) {
+        try (var line = Line.open(program, talk, null)) {
             while (true) {
                 long asked = System.nanoTime();
-                Answer answer = connection.peek("/stock");
+                Answer answer = line.ask("GET", "/stock", null);
                 if (asked - set >= SECOND) {
                     answer.expect(200, "The pause is over.");
                     return;
@@ -200,7 +198,6 @@ class ShortPolling extends Requirements {
                 if (answer.status() == 503) {
                     answer.expectHeader("Retry-After", "1", ROUNDED_UP);
                 }
-                LockSupport.parkNanos(BETWEEN_LOOKS);
             }
         }
     }

@@ -31,6 +31,7 @@ class Websocket extends Requirements {
     private static final int A_WHILE = 2_000;
     /// What we leave to a program that does not decide where it reads.
     private static final int A_MOMENT = 200;
+    private static final int READS = 4;
 
     private final List<AutoCloseable> open = new ArrayList<>();
 
@@ -101,7 +102,8 @@ class Websocket extends Requirements {
     @DisplayName("the handshake upgrades a name of 1 to 40 characters, and answers 400 to any other")
     void handshake() {
         String likely = "One code point is one character, however many bytes it takes.";
-        for (String name : List.of(word(1), word(40), HAMMER.repeat(number(21, 40)))) {
+        for (String name : List.of(word(1), word(40), HAMMER.repeat(number(21, 40)),
+                "%20")) {
             knock(name).expect(101, "This name has 1 to 40 characters. " + likely)
                     .expectHeader("Sec-WebSocket-Protocol", PROTOCOL,
                             "This part was done already.");
@@ -228,7 +230,8 @@ class Websocket extends Requirements {
         isHere(cy, 0);
         isHere(dan, 2);
         others[2].leave();
-        ada.hear(presence("left", dan), "Everybody hears who has gone.");
+        ada.hear(presence("left", dan),
+                "Everybody hears who has gone, also where another of that name stays.");
         isHere(dan, 1);
         begin(ada, others[3]);
     }
@@ -258,7 +261,8 @@ class Websocket extends Requirements {
                 json("type", "bid", "amount", "" + amount),
                 json("type", "bid", "amount", true),
                 json("type", "bid", "amount", amount + 0.5), bid(0), bid(-amount),
-                bid(100_000_000 + amount), "{\"type\":\"bid\",\"amount\":1e99}")) {
+                bid(100_000_000 + amount), "{\"type\":\"bid\",\"amount\":1e99}",
+                "{\"type\":\"bid\",\"amount\":1e99999999999}")) {
             ada.say(text);
             String likely =
                     "This is no bid. A Problem that you throw becomes the error; its sender stays.";
@@ -364,6 +368,7 @@ class Websocket extends Requirements {
             }
         }
         lotMeanwhile(ada, bob, eve);
+        for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
     }
 
     /// Begins a lot while a thread is held, and lets both go on.
@@ -389,6 +394,39 @@ class Websocket extends Requirements {
         until(() -> knows(ada));
         join(word(8)).hearNext(json("type", "lot", "title", title),
                 "This lot began while a bid was decided. Who comes now must hear of it."
+                        + ONE_STEP);
+    }
+
+    /// Holds the thread of a bid that is too low where it reads the board for the nth time, and
+    /// begins a lot.
+    ///
+    /// @return false where it does not read so often
+    private boolean outbidMeanwhile(int nth, Peer loser, Peer winner) {
+        begin(loser, winner);
+        int high = number(1_000, 9_000);
+        winner.say(bid(high));
+        loser.hear(bid(high, winner.name), "This bid is the first of its lot.");
+        Line clerk = line(loser.line);
+        int low = number(1, high);
+        pauses().hold("read");
+        talk.step("(the next two at the same instant)");
+        loser.say(bid(low));
+        Pauses.Held held = arrival(() -> knows(loser));
+        for (int i = 1; i < nth && held != null; i++) {
+            held.close();
+            held = arrival(() -> knows(loser));
+        }
+        boolean isHeld = held != null;
+        beginMeanwhile("lot " + word(7), clerk, held);
+        until(() -> knows(loser));
+        if (loser.hasHeard(bid(low, loser.name))) return isHeld; // it is of the new lot
+        JsonNode answer = loser.hearAll(json("type", "outbid"),
+                "A bid that does not stand is outbid.").getLast();
+        if (answer.path("highest").asInt() == high
+                && answer.path("bidder").asString("")
+                        .equals(winner.name)) return isHeld;
+        throw loser.failure(outbid(high, winner.name), loser.name + " < " + answer, -1,
+                "The bid was compared with one lot, and answered from another."
                         + ONE_STEP);
     }
 
