@@ -60,7 +60,9 @@ public final class EventReader implements AutoCloseable {
     public EventReader follow(String path, String... headers) {
         StringBuilder curl = new StringBuilder("curl -N ");
         for (int i = 0; i < headers.length; i += 2) {
-            curl.append("-H '" + headers[i] + ": " + headers[i + 1] + "' ");
+            String value = headers[i + 1]; // curl drops an empty field, but for this form
+            curl.append("-H '" + headers[i] + (value.isEmpty() ? ";" : ": " + value)
+                    + "' ");
         }
         String url = "http://localhost:" + line.program.port() + path;
         line.talk.step(curl + (path.matches("[\\w/.-]+") ? url : "'" + url + "'"));

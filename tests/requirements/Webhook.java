@@ -422,6 +422,7 @@ class Webhook extends Requirements {
                             : "This is a new post.");
             Answer there = other.peek("/posts");
             if (!posts(there, id).contains(next)) {
+                talk.curl("GET", "/posts", null);
                 throw there.failure(json("id", next.id, "caption", next.caption), -1,
                         "A delivery of this post has just got its 200, which says that the post"
                                 + " is there. If the program ends now, it is lost.");
