@@ -368,7 +368,19 @@ class Websocket extends Requirements {
             }
         }
         lotMeanwhile(ada, bob, eve);
+        if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
         for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
+    }
+
+    /// Is a bid that is too low answered at all?
+    private boolean isOutbid(Peer loser, Peer winner) {
+        begin(loser, winner);
+        winner.say(bid(2));
+        loser.hear(bid(2, winner.name), "This bid is the first of its lot.");
+        loser.say(bid(1));
+        String wanted = outbid(2, winner.name);
+        until(() -> loser.hasHeard(wanted));
+        return loser.hasHeard(wanted);
     }
 
     /// Begins a lot while a thread is held, and lets both go on.
