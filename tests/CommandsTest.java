@@ -183,6 +183,18 @@ class CommandsTest {
     }
 
     @Test
+    @DisplayName("where progress cannot be written, grade says so, and gives its verdict")
+    void unwritable() throws Exception {
+        Files.writeString(file, solved);
+        Files.createDirectories(repo.resolve(".progress/progress.json/no-file"));
+        Result result = run("grade", "01");
+        assertEquals(0, result.code, result::toString);
+        assertTrue(result.out.contains("11 of 11 points"), result.out);
+        assertTrue(result.err.matches("Your progress is not kept: cannot write "
+                + "\\.progress/progress\\.json: .*"), result.err);
+    }
+
+    @Test
     @DisplayName("from a folder below, and with NO_COLOR or a broken progress file, all is the same")
     void elsewhere() throws Exception {
         Files.createDirectories(repo.resolve(".progress"));

@@ -12,9 +12,11 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /// What a learner has reached, in `.progress/progress.json`. It only says where to go on; what
-/// counts is a fresh grade. A file that cannot be read counts as empty.
+/// counts is a fresh grade. A file that cannot be read counts as empty; that it cannot be written is
+/// said, and hinders nothing.
 public final class Progress {
     private static final JsonMapper JSON = JsonMapper.builder().build();
+    private static ObjectNode unwritten;
 
     private Progress() {}
 
@@ -27,6 +29,7 @@ public final class Progress {
     }
 
     private static ObjectNode read() {
+        if (unwritten != null) return unwritten;
         try {
             if (Files.exists(file()) && JSON.readTree(Files
                     .readAllBytes(file())) instanceof ObjectNode found) return found;
@@ -73,7 +76,11 @@ public final class Progress {
             replace(file(),
                     JSON.writerWithDefaultPrettyPrinter().writeValueAsBytes(all));
         } catch (IOException e) {
-            throw new Trouble("Cannot write " + Build.shown(file()) + ": " + e + ".");
+            if (unwritten == null) {
+                System.err.println("Your progress is not kept: cannot write "
+                        + Build.shown(file()) + ": " + e + ".");
+            }
+            unwritten = all;
         }
     }
 
