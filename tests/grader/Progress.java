@@ -12,8 +12,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /// What a learner has reached, in `.progress/progress.json`. It only says where to go on; what
-/// counts is a fresh grade. A file that cannot be read counts as empty; that it cannot be written is
-/// said, and hinders nothing.
+/// counts is a fresh grade. A file that cannot be read counts as empty. One that cannot be written
+/// is said, and hinders nothing.
 public final class Progress {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static ObjectNode unwritten;
