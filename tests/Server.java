@@ -122,9 +122,12 @@ final class Server implements AutoCloseable {
 
     /// Ends it; it must have written nothing after its ready line.
     void closeSilent() throws Exception {
-        String wrote = String.join("\n", output()) + errors();
+        List<String> wrote = output();
+        String errors = errors();
         close();
-        if (!wrote.isEmpty()) throw new AssertionError("it wrote " + wrote);
+        if (!wrote.isEmpty() || !errors.isEmpty()) {
+            throw new AssertionError("it wrote " + wrote + " and " + errors);
+        }
     }
 
     @Override

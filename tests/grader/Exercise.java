@@ -70,9 +70,8 @@ public record Exercise(String name) {
     private void expectOwn(String path) {
         try {
             Path own = file(false);
-            boolean other = Files.exists(Path.of(path))
-                    && !(Files.exists(own) && Files.isSameFile(Path.of(path), own));
-            if (!other) return;
+            if (Files.notExists(Path.of(path))) return;
+            if (Files.exists(own) && Files.isSameFile(Path.of(path), own)) return;
         } catch (IOException | InvalidPathException e) {
             return; // It is no other file, then.
         }

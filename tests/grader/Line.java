@@ -76,6 +76,7 @@ public final class Line implements AutoCloseable {
                 headers);
     }
 
+    /// The same with any bytes for a body.
     public void send(String method, String path, byte[] body, String... headers) {
         StringBuilder head = new StringBuilder(method + " " + path + " HTTP/1.1\r\n"
                 + "Host: localhost:" + program.port() + "\r\n");

@@ -44,6 +44,7 @@ public final class Pauses implements AutoCloseable {
     private final ServerSocket server;
     private final BlockingQueue<Held> held = new LinkedBlockingQueue<>();
     private String holding;
+    private int passing;
 
     public Pauses() {
         try {
@@ -59,8 +60,14 @@ public final class Pauses implements AutoCloseable {
     }
 
     /// From now on every thread that comes to `place` is held.
-    public synchronized void hold(String place) {
+    public void hold(String place) {
+        hold(place, 1);
+    }
+
+    /// From now on the `nth` thread that comes to `place` is held, and each after it.
+    public synchronized void hold(String place, int nth) {
         holding = place;
+        passing = nth - 1;
     }
 
     /// Holds no more; those that are held stay so until they are released.
@@ -106,7 +113,8 @@ public final class Pauses implements AutoCloseable {
                 place.append((char) next);
             }
             synchronized (this) {
-                if (place.toString().equals(holding)) held.add(thread);
+                if (place.toString().equals(holding)
+                        && passing-- <= 0) held.add(thread);
                 else thread.close();
             }
         } catch (IOException gone) {

@@ -25,7 +25,7 @@ class ServerSentEvents extends Requirements {
     private static final String ONE_STEP =
             " was added while the reader was joining. To read the log and to join must be"
                     + " one step for `append`, or the reader must know what it has already.";
-    /// Held is the first write after the one that holds `retry`.
+    /// The first write says `retry`, so it is the second that is held.
     private static final String HISTORY = "before writing";
     private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
@@ -244,12 +244,8 @@ class ServerSentEvents extends Requirements {
     /// Begins the first and holds it at a place, until the second is answered or waits for it.
     private void meanwhile(String place, Runnable begin, EventReader first,
             Runnable between, EventReader second) {
-        pauses().hold(place);
+        pauses().hold(place, place.equals(HISTORY) ? 2 : 1);
         begin.run();
-        if (place.equals(HISTORY)) {
-            Pauses.Held retry = arrival(first);
-            if (retry != null) retry.close();
-        }
         try (Pauses.Held held = arrival(first)) {
             pauses().holdNoMore();
             talk.step("# in the middle of that, " + place + ":");

@@ -31,6 +31,7 @@ class Websocket extends Requirements {
     private static final int A_WHILE = 2_000;
     /// What we leave to a program that does not decide where it reads.
     private static final int A_MOMENT = 200;
+    /// How often at most a thread is held where it reads the board.
     private static final int READS = 4;
 
     private final List<AutoCloseable> open = new ArrayList<>();
@@ -374,13 +375,18 @@ class Websocket extends Requirements {
 
     /// Is a bid that is too low answered at all?
     private boolean isOutbid(Peer loser, Peer winner) {
-        begin(loser, winner);
-        winner.say(bid(2));
-        loser.hear(bid(2, winner.name), "This bid is the first of its lot.");
+        begin(loser, winner, 2);
         loser.say(bid(1));
         String wanted = outbid(2, winner.name);
         until(() -> loser.hasHeard(wanted));
         return loser.hasHeard(wanted);
+    }
+
+    /// Begins a new lot, for which one of the two bids.
+    private void begin(Peer loser, Peer winner, int high) {
+        begin(loser, winner);
+        winner.say(bid(high));
+        loser.hear(bid(high, winner.name), "This bid is the first of its lot.");
     }
 
     /// Begins a lot while a thread is held, and lets both go on.
@@ -414,20 +420,14 @@ class Websocket extends Requirements {
     ///
     /// @return false where it does not read so often
     private boolean outbidMeanwhile(int nth, Peer loser, Peer winner) {
-        begin(loser, winner);
         int high = number(1_000, 9_000);
-        winner.say(bid(high));
-        loser.hear(bid(high, winner.name), "This bid is the first of its lot.");
+        begin(loser, winner, high);
         Line clerk = line(loser.line);
         int low = number(1, high);
-        pauses().hold("read");
+        pauses().hold("read", nth);
         talk.step("(the next two at the same instant)");
         loser.say(bid(low));
         Pauses.Held held = arrival(() -> knows(loser));
-        for (int i = 1; i < nth && held != null; i++) {
-            held.close();
-            held = arrival(() -> knows(loser));
-        }
         boolean isHeld = held != null;
         beginMeanwhile("lot " + word(7), clerk, held);
         until(() -> knows(loser));
