@@ -137,6 +137,7 @@ class Log {
 // %%
 class EventStream {
     final HttpServerExchange exchange;
+    final XnioIoThread thread;
     private final Log log;
     private StreamSinkChannel channel;
     private ByteBuffer[] out = {};
@@ -145,6 +146,7 @@ class EventStream {
 
     EventStream(HttpServerExchange exchange, Log log) {
         this.exchange = exchange;
+        this.thread = exchange.getIoThread();
         this.log = log;
     }
 
@@ -210,7 +212,7 @@ class Feed {
     void publish(HttpServerExchange exchange, byte[] body) {
         long id = log.append(Event.parse(body));
         for (XnioIoThread own : threads) own.execute(() -> streams.forEach(each -> {
-            if (each.exchange.getIoThread() == own) each.send();
+            if (each.thread == own) each.send();
         }));
         Http.json(exchange, 202, Map.of("id", id));
     }
@@ -230,17 +232,15 @@ class Feed {
     void end(boolean forGood) {
         synchronized (log) {
             log.ended = forGood;
-            for (EventStream each : streams) {
-                streams.remove(each);
-                each.exchange.getIoThread().execute(each.exchange::endExchange);
-            }
+            streams.forEach(each -> each.thread.execute(each.exchange::endExchange));
+            streams.clear();
         }
     }
 
     void cut(String tab) {
         for (EventStream each : streams) {
             boolean meant = each.exchange.getQueryString().contains("tab=" + tab);
-            if (meant) each.exchange.getIoThread().execute(each::cut);
+            if (meant) each.thread.execute(each::cut);
         }
     }
 }

@@ -17,7 +17,8 @@ import java.util.concurrent.TimeUnit;
 final class FanOut {
     static final List<Integer> SIZES = List.of(500, 2_000, 8_000);
     private static final long SECOND = 1_000_000_000L;
-    private static final int WARM_UP_S = 15;
+    private static final int WARM_UP_S = 20;
+    private static final int COMPILING_MS = 30;
     private static final int MIN_EVENTS = 20;
     private static final int PATIENCE_S = 60;
     private static final int SILENCE_MS = 300;
@@ -186,8 +187,7 @@ final class FanOut {
             else crowd.join(size - here, request, technique.greeting);
             here = size;
             settle(size);
-            if (here == SIZES.getFirst()) warmUp(size);
-            events(size, SECOND);
+            warmUp(size);
             figures.put(size, new Figures(size, events(size, 2 * SECOND)));
             threads.add(threads());
         }
@@ -196,19 +196,29 @@ final class FanOut {
                 List.of(threads.getFirst(), threads.getLast()));
     }
 
-    /// Until four seconds were not better than the four before: the compiler shares the core.
+    /// Until the compilers are done with what this size made hot: they share the server's core.
     private void warmUp(int size) throws Exception {
-        List<Double> seconds = new ArrayList<>();
-        while (seconds.size() < WARM_UP_S) {
-            seconds.add(new Figures(size, events(size, SECOND)).perSecond());
-            int half = seconds.size() - 4;
-            if (half >= 4 && sum(seconds.subList(half, half + 4))
-                    < 1.05 * sum(seconds.subList(half - 4, half))) return;
+        long compiling = Long.MAX_VALUE;
+        for (int second = 0; second < WARM_UP_S && compiling > COMPILING_MS; second++) {
+            long before = compilersMs();
+            events(size, SECOND);
+            compiling = compilersMs() - before;
         }
     }
 
-    private static double sum(List<Double> values) {
-        return values.stream().mapToDouble(each -> each).sum();
+    /// CPU time of the JVM's compiler threads, "C1 CompilerThre" and "C2 CompilerThre" in `/proc`.
+    private long compilersMs() throws IOException {
+        long ticks = 0;
+        try (var threads = Files.newDirectoryStream(
+                Path.of("/proc/" + server.process.pid() + "/task"))) {
+            for (Path thread : threads) {
+                String stat = Files.readString(thread.resolve("stat"));
+                if (!stat.contains("CompilerThre")) continue;
+                String[] fields = stat.substring(stat.indexOf(')') + 2).split(" ");
+                ticks += Long.parseLong(fields[11]) + Long.parseLong(fields[12]);
+            }
+        }
+        return ticks * 10;
     }
 
     /// Milliseconds of each event, for so many nanoseconds in all.
