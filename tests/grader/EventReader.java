@@ -111,6 +111,12 @@ public final class EventReader implements AutoCloseable {
                 at - same.lastIndexOf('\n') - 1, likely);
     }
 
+    /// Reads an event, whatever it is.
+    public EventReader skip(String likely) {
+        next("an event", likely);
+        return this;
+    }
+
     /// The stream must end here, without another event.
     public void expectEnd(String likely) {
         String wanted = "the end of the stream";

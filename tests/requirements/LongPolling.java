@@ -305,14 +305,19 @@ class LongPolling extends Requirements {
     }
 
     private void finish() {
-        String order = place();
-        String last = random.nextBoolean() ? "delivered" : "cancelled";
-        added(order, last, 2);
-        add(order, anyStep()).expect(409, "Nothing comes after " + last + ".");
-        add(order, "delivered").expect(409, "Nothing comes after " + last + ".");
-        expectNews(get(order + "?since=1"), 2, List.of(last));
-        expectNothing(poll(order, 2, LONG).get("The order is finished, so no step will"
-                + " come: do not hold the request."), "Nothing is new.");
+        for (String last : List.of("delivered", "cancelled")) {
+            String order = place();
+            added(order, last, 2);
+            add(order, anyStep()).expect(409, "Nothing comes after " + last + ".");
+            add(order, "delivered").expect(409, "Nothing comes after " + last + ".");
+            expectNews(get(order + "?since=1"), 2, List.of(last));
+            Connection client = connection();
+            for (long since : new long[] {2, number(3, 99)}) {
+                expectNothing(poll(client, order, since, LONG).get(
+                        "The order is finished, so no step will come: do not hold the request."),
+                        "Nothing is new.");
+            }
+        }
         for (String bad : List.of(json("step", word(7)), json("step", "placed"),
                 "{}")) {
             post(place() + "/steps", bad).expect(400, "This part was done already.");
@@ -339,6 +344,9 @@ class LongPolling extends Requirements {
         expectNothing(poll(client, order, 1, "&timeout=0").get(
                 "With timeout=0 the client does not wait at all."), "Nothing is new.");
         awaitLeft(0, "With timeout=0 nothing is held.");
+        expectNews(poll(client, order, 0, "&timeout=0").get(
+                "With timeout=0 the client does not wait at all."), 1,
+                List.of("placed"));
         for (String bad : List.of("-1", "-" + number(2, 9999), word(3), "", "1.5",
                 number(1, 99) + "s", ms + "&timeout=" + ms)) {
             poll(client, order, 0, "&timeout=" + bad)

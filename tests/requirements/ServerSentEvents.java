@@ -100,12 +100,7 @@ class ServerSentEvents extends Requirements {
             build.say(word(6));
             build.expectAfter(0, reader,
                     "A reader without an id gets the log from its first line.");
-            if (!reader.retry().equals("1000")) {
-                throw talk.failure("retry: 1000",
-                        reader.retry().isEmpty() ? "no retry before the first event"
-                                : "retry: " + reader.retry(),
-                        -1, "The stream begins with `retry: 1000` and a blank line.");
-            }
+            expectRetry(reader);
             int shown = build.size();
             other.say(word(5));
             for (int i = 0; i < 3; i++) {
@@ -114,6 +109,21 @@ class ServerSentEvents extends Requirements {
                         "A stream stays open, and takes each new line of its own build.");
             }
         }
+        for (String seen : List.of("1", word(3))) {
+            try (EventReader reader = EventReader.connect(program, talk)) {
+                reader.follow(build.path + "/log", "Last-Event-ID", seen);
+                if (reader.answer().status() == 200) expectRetry(reader.skip(NEXT));
+            }
+        }
+    }
+
+    /// The reader has had an event, and must have been told before when to come back.
+    private void expectRetry(EventReader reader) {
+        if (reader.retry().equals("1000")) return;
+        throw talk.failure("retry: 1000",
+                reader.retry().isEmpty() ? "no retry before the first event"
+                        : "retry: " + reader.retry(),
+                -1, "Every stream begins with `retry: 1000` and a blank line.");
     }
 
     @Requirement(id = "04.2", points = 2, todo = 1)
@@ -192,6 +202,7 @@ class ServerSentEvents extends Requirements {
                 "%20" + size, size + "%20", size + "%0Aevent:%20line")) {
             expectReset(build, "?lastEventId=" + query);
         }
+        expectReset(new Build(0), "", "Last-Event-ID", "1");
     }
 
     /// One more line shows that nothing else came before.
@@ -302,6 +313,11 @@ class ServerSentEvents extends Requirements {
             get(build.path + "/log", "Last-Event-ID", "" + (lines + 1))
                     .expect(204, likely);
             get(build.path + "/log?lastEventId=" + (lines + 1)).expect(204, likely);
+            try (EventReader stranger = EventReader.connect(program, talk)) {
+                stranger.follow(build.path + "/log", "Last-Event-ID",
+                        "" + (lines + number(2, 9))).answer().expect(200,
+                                "This id was never given: 204 is for the id of `done`.");
+            }
             post(build.path + "/lines", json("text", word(3))).expect(409,
                     DONE_ALREADY);
         }

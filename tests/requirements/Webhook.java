@@ -165,7 +165,12 @@ class Webhook extends Requirements {
                     "The mode is subscribe, the token is right, and a challenge is there.");
             answer.expectHeader("Content-Type", "Content-Type: text/plain",
                     type -> type.toLowerCase().matches("text/plain *(;.*)?"),
-                    "A browser would run HTML, and anyone can write a link with a challenge.");
+                    "A browser would run HTML, and anyone can write a link with a challenge.")
+                    .expectHeader("Content-Type",
+                            "Content-Type: text/plain; charset=utf-8",
+                            type -> !type.toLowerCase()
+                                    .matches(".*charset *= *\"?(?!utf-?8).*"),
+                            "The body is in UTF-8, so its type must not say another thing.");
             if (!answer.text().equals(challenge)) {
                 throw answer.failure("the body " + challenge,
                         answer.shown().length() - answer.text().length(),
@@ -351,6 +356,10 @@ class Webhook extends Requirements {
         expectPosts(id, List.of(good, other),
                 "These posts are new: a batch that was refused or ignored leaves no id"
                         + " behind, and one unknown change does not hide the others.");
+        Post bare = new Post(id + "d", word(6));
+        deliver(batch("{\"changes\":[" + change(bare) + "]}")).expect(200,
+                "Nothing needs the id and the time of an entry, so they may be missing.");
+        expectPosts(id, List.of(good, other, bare), "This is a new post.");
         Post blank = new Post(" ".repeat(number(1, 9)), word(6));
         String likely = "A media_id of blanks is not empty.";
         deliver(batch(blank)).expect(200, likely);
@@ -366,7 +375,7 @@ class Webhook extends Requirements {
     void again() {
         String id = word(8);
         Post[] posts = new Post[6];
-        Arrays.setAll(posts, i -> new Post(id + (i * 7 + 3) % 10, word(6)));
+        Arrays.setAll(posts, i -> new Post(id + "dbaAcB".charAt(i), word(6)));
         String repeated =
                 "It has been published, so the sender may stop sending it: 200.";
         String first = batch(posts[0]);
@@ -386,7 +395,7 @@ class Webhook extends Requirements {
                 .expect(200, "Some are known, some are new.");
         expectPosts(id, List.of(posts[0], posts[1], posts[2], posts[3], posts[4]),
                 "Every entry and every change counts, in their order, and an id only"
-                        + " once in a batch, too.");
+                        + " once in a batch, too; `a` and `A` are two ids.");
         deliver(batch(posts[5], posts[4])).expect(200, "One is new, one is known.");
         expectPosts(id, List.of(posts), "The new one comes last.");
     }

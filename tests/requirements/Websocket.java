@@ -255,14 +255,17 @@ class Websocket extends Requirements {
         begin(ada, bob);
         int amount = number(1, 9_999);
         for (String text : List.of(word(6), "", "{\"type\":\"bid\",\"amount\":",
-                "[" + bid(amount) + "]", "\"bid\"", "" + amount, "null",
+                "[" + bid(amount) + "]", bid(amount) + word(3), "\"bid\"", "" + amount,
+                "null",
                 json("amount", amount), json("type", word(3), "amount", amount),
+                json("type", "BID", "amount", amount),
                 json("type", amount, "amount", amount), json("type", "bid"),
                 json("type", "bid", "amount", null),
                 json("type", "bid", "amount", "" + amount),
                 json("type", "bid", "amount", true),
                 json("type", "bid", "amount", amount + 0.5), bid(0), bid(-amount),
-                bid(100_000_000 + amount), "{\"type\":\"bid\",\"amount\":1e99}",
+                bid(100_000_000), bid(100_000_000 + amount),
+                "{\"type\":\"bid\",\"amount\":1e99}",
                 "{\"type\":\"bid\",\"amount\":1e99999999999}")) {
             ada.say(text);
             String likely =
@@ -297,6 +300,8 @@ class Websocket extends Requirements {
         }
         ada.say(bid(amount));
         ada.hear(outbid(amount, ada.name), "Only a bid that is higher stands.");
+        amount++;
+        id = stands(ada, amount, bid(amount), id, all);
         amount++;
         id = stands(bob, amount, "{\"note\":\"" + word(3) + "\",\"amount\":" + amount
                 + ".0,\"type\":\"bid\"}", id, all);
