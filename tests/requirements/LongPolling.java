@@ -189,9 +189,9 @@ class LongPolling extends Requirements {
             awaitLeft(1,
                     "Who is woken waits no more; the requests for another order do.");
         }
-        String step = anyStep();
-        added(other, step, 2);
-        expectNews(elsewhere.get(ASLEEP), 2, List.of(step));
+        String last = random.nextBoolean() ? "delivered" : "cancelled";
+        added(other, last, 2);
+        expectNews(elsewhere.get(ASLEEP), 2, List.of(last));
         awaitLeft(0, "Who is woken waits no more: take it out of `waiters`.");
     }
 
@@ -348,6 +348,7 @@ class LongPolling extends Requirements {
                 "With timeout=0 the client does not wait at all."), 1,
                 List.of("placed"));
         for (String bad : List.of("-1", "-" + number(2, 9999), word(3), "", "1.5",
+                "1" + "0".repeat(number(18, 30)),
                 number(1, 99) + "s", ms + "&timeout=" + ms)) {
             poll(client, order, 0, "&timeout=" + bad)
                     .get("`timeout` makes no sense here, so do not hold the request.")

@@ -170,6 +170,8 @@ class ServerSentEvents extends Requirements {
                 "Last-Event-ID", "" + other);
         expectResumed(build, 0, "An empty lastEventId is none: the whole log.",
                 "?lastEventId=");
+        expectResumed(build, 0, "An empty Last-Event-ID is none: the whole log.", "",
+                "Last-Event-ID", "");
         expectResumed(build, seen, "An empty Last-Event-ID is none: the query counts.",
                 "?lastEventId=" + seen, "Last-Event-ID", "");
         expectResumed(build, build.size(),

@@ -312,17 +312,26 @@ class Webhook extends Requirements {
         refuse("the body is not JSON", word(5));
         refuse("the body is an array", "[" + batch(good) + "]");
         refuse("there is no entry", json("object", "instagram"));
+        refuse("entry is a text", json("object", "instagram", "entry", word(4)));
         refuse("object is a number", batch(good).replace("\"instagram\"", "7"));
         refuse("the second entry is a number",
                 batch(entry(change(good)), "" + number(1, 9)));
         refuse("changes is a text of the second entry",
                 batch(entry(change(good)), json("changes", word(4))));
+        refuse("the second entry has no changes",
+                batch(entry(change(good)), json("id", word(4))));
+        refuse("the second change is a number",
+                batch(entry(change(good), "" + number(1, 9))));
+        refuse("the second field is a number",
+                batch(entry(change(good), json("field", number(1, 9)))));
         refuse("the second change has no field",
                 batch(entry(change(good), json("value", Map.of("media_id", id)))));
         refuse("the second change has no value",
                 batch(entry(change(good), json("field", "media"))));
         refuse("the second value is a text",
                 batch(entry(change(good), json("field", "media", "value", id))));
+        refuse("the second value is null", batch(entry(change(good),
+                "{\"field\":\"media\",\"value\":null}")));
         refuse("the second post has no media_id",
                 batch(entry(change(good)), entry(value("caption", id))));
         refuse("the second post has no caption",
@@ -333,6 +342,8 @@ class Webhook extends Requirements {
                 entry(value("media_id", "", "caption", id))));
         refuse("the second caption is a number", batch(entry(change(good)),
                 entry(value("media_id", id, "caption", number(1, 99)))));
+        refuse("the second caption is null", batch(entry(change(good)),
+                entry(value("media_id", id, "caption", null))));
         refuse("the caption is a number where a post comes again",
                 batch(entry(change(good)),
                         entry(value("media_id", good.id, "caption", number(1, 99)))));
