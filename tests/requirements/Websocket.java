@@ -9,10 +9,8 @@ import grader.Requirements;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.BiPredicate;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
@@ -68,7 +66,7 @@ class Websocket extends Requirements {
 
     /// Begins a new lot and waits until all of these know it.
     private void begin(Peer... peers) {
-        await(Set::containsAll, peers);
+        await(false, peers);
         String lot = begin();
         for (Peer each : peers) each.hearAll(lot, "A new lot is told to all.");
     }
@@ -341,7 +339,7 @@ class Websocket extends Requirements {
         Peer bob = join(word(5), line(ada.line));
         Peer eve = join(word(6));
         begin(ada, bob, eve);
-        await(Set::equals, ada, bob, eve); // the leaving of others might get held
+        await(true, ada, bob, eve); // the leaving of others might get held
         int amount = number(1_000, 9_000);
         meet("read", ada, amount, bob, amount);
         List<JsonNode> heard = bidsUntil(amount + 1, eve);
@@ -477,13 +475,18 @@ class Websocket extends Requirements {
                 .collect(Collectors.joining("\n"));
     }
 
-    /// Waits until those who are here and these peers are related so.
-    private void await(BiPredicate<Set<String>, Set<String>> related, Peer... peers) {
-        Set<String> wanted = Arrays.stream(peers).map(each -> each.name)
-                .collect(Collectors.toSet());
+    /// Waits until these peers are here, each of those with the same name, too.
+    ///
+    /// @param alone whether to wait until nobody else is
+    private void await(boolean alone, Peer... peers) {
         Line line = line(null);
-        until(() -> related.test(
-                Set.copyOf(names(line.ask("GET", "/bidders", null))), wanted));
+        until(() -> {
+            List<String> others =
+                    new ArrayList<>(names(line.ask("GET", "/bidders", null)));
+            boolean here =
+                    Arrays.stream(peers).allMatch(each -> others.remove(each.name));
+            return here && (!alone || others.isEmpty());
+        });
     }
 
     /// Waits for what only a wrong program does not bring about; whether it did shows later.
