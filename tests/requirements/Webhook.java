@@ -370,7 +370,11 @@ class Webhook extends Requirements {
         Post bare = new Post(id + "d", word(6));
         deliver(batch("{\"changes\":[" + change(bare) + "]}")).expect(200,
                 "Nothing needs the id and the time of an entry, so they may be missing.");
-        expectPosts(id, List.of(good, other, bare), "This is a new post.");
+        refuse("the caption of a known post is a number",
+                batch(entry(value("media_id", good.id, "caption", number(1, 99)),
+                        change(new Post(id + "e", word(3))))));
+        expectPosts(id, List.of(good, other, bare),
+                "One post is new, and nothing of the batch with the wrong caption.");
         Post blank = new Post(" ".repeat(number(1, 9)), word(6));
         String likely = "A media_id of blanks is not empty.";
         deliver(batch(blank)).expect(200, likely);
@@ -402,11 +406,12 @@ class Webhook extends Requirements {
                 "A known post must not hide the new one beside it.");
         deliver(batch(entry(change(posts[2])),
                 entry(change(posts[1]), change(posts[3])),
-                entry(), entry(change(posts[3]), change(posts[2]), change(posts[4]))))
+                entry(), entry(change(new Post(posts[3].id, word(7))),
+                        change(new Post(posts[2].id, word(7))), change(posts[4]))))
                 .expect(200, "Some are known, some are new.");
         expectPosts(id, List.of(posts[0], posts[1], posts[2], posts[3], posts[4]),
                 "Every entry and every change counts, in their order, and an id only"
-                        + " once in a batch, too; `a` and `A` are two ids.");
+                        + " once in a batch, too: the first counts. `a` and `A` are two ids.");
         deliver(batch(posts[5], posts[4])).expect(200, "One is new, one is known.");
         expectPosts(id, List.of(posts), "The new one comes last.");
     }
