@@ -32,6 +32,8 @@
 //    Weak says: this names the same news, not the same bytes
 //    ([RFC 9110, section 8.8.1](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1)).
 //    The text in the quotes is up to you; another `left` has another tag.
+//    The stock may change at any moment, also between two lines of yours;
+//    an answer is of one moment: its tag is that of the `left` it tells.
 // 2. Where `If-None-Match` is `*`, or holds the current tag, the answer is
 //    304 with the same `ETag` and `Cache-Control` and no body, even though
 //    `asOf` has moved on. The header may hold a list; `W/` makes no
@@ -39,10 +41,11 @@
 // 3. `POST /purchases` takes `quantity`, a whole number from 1 to 10, from
 //    the stock: 201 with what is left. Anything else is 400. If fewer are
 //    left: 409, and the stock stays as it was.
-// 4. `POST /pause` with `seconds` from 1 to 60 pauses the sale. Until then
+// 4. `POST /pause` with `seconds` from 1 to 60 pauses the sale for so long:
 //    `GET /stock` is 503, even where it would be 304. `Retry-After` has
 //    the seconds that remain, rounded up: never 0, never more than was
-//    asked. A new pause replaces the old one. Purchases go on.
+//    asked. A new pause replaces the old one, also a longer one. Purchases
+//    go on as if there were no pause, and do not end it.
 //
 // Errors are a `Problem(status, sentence)`; `with` adds a header to it.
 // Run this file, open its page, and see it come alive with each TODO:
@@ -105,8 +108,12 @@ class Sale {
     private int left = 5;
     private long pauseEnds = System.nanoTime();
 
-    synchronized Stock stock() {
-        return new Stock(left, Instant.now());
+    Stock stock() {
+        // The grader may hold a thread here, to let another come in between.
+        Pause.at("before reading");
+        synchronized (this) {
+            return new Stock(left, Instant.now());
+        }
     }
 
     synchronized void restock(int left) {

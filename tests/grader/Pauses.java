@@ -7,11 +7,15 @@ import java.net.Socket;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 
 /// The grader's end of `shared.Pause`: holds a thread of the submission at a place, and lets it go.
 public final class Pauses implements AutoCloseable {
     /// A thread that waits at a place, until it is released.
     public static final class Held implements AutoCloseable {
+        private static final int PASSING_MS = 1_000;
+        private static final int LOOK_MS = 5;
+
         private final Socket socket;
 
         private Held(Socket socket) {
@@ -27,6 +31,17 @@ public final class Pauses implements AutoCloseable {
                 return socket.getInputStream().read() == 'b';
             } catch (IOException timeOut) {
                 return false;
+            }
+        }
+
+        /// Waits until what came in between is through, or needs a lock of the held thread: a
+        /// second at most, as some waits do not show.
+        ///
+        /// @param through whether it is through
+        public void letPass(BooleanSupplier through) {
+            for (int ms = 0; ms < PASSING_MS && !through.getAsBoolean();
+                    ms += LOOK_MS) {
+                if (blocksAnother(LOOK_MS)) return;
             }
         }
 

@@ -1,11 +1,14 @@
 package requirements;
 
 import grader.Answer;
+import grader.Connection;
 import grader.Line;
+import grader.Pauses;
 import grader.Requirement;
 import grader.Requirements;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.DisplayName;
@@ -16,10 +19,19 @@ class ShortPolling extends Requirements {
     private static final String WEAK = "W/\"[\\x21\\x23-\\x7e]*\"";
     private static final String ROUNDED_UP =
             "Retry-After counts whole seconds, rounded up, so that nobody comes back too early.";
+    private static final String DONE_ALREADY = "This part was done already.";
+    /// How often a request may read the stock, at most.
+    private static final int READS = 3;
+    /// How many requests are sent two at a time.
+    private static final int PAIRS = 40;
+    /// How many tags of other stocks a long list holds.
+    private static final int OTHERS = 500;
+    private static final String SHARED =
+            "The client has the current tag. Do two comparisons at once share a variable?";
     private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
 
     private void stockIs(int left) {
-        put("/stock", json("left", left)).expect(204, "This part was done already.");
+        put("/stock", json("left", left)).expect(204, DONE_ALREADY);
     }
 
     private static boolean isNoCache(String value) {
@@ -48,6 +60,46 @@ class ShortPolling extends Requirements {
                         ShortPolling::isNoCache,
                         "Without no-cache a browser may show an old number without asking.");
         tagOf(answer);
+        if (!clockMovesOn()) {
+            throw get("/stock").failure("another \"asOf\" after a second", -1,
+                    "The stock is the same, and the time that the answer tells is not.");
+        }
+        for (int nth = 1; nth <= READS && soldMeanwhile(nth, false); nth++);
+    }
+
+    /// Changes the stock just before a request reads it for the nth time. What the request hears
+    /// must be of one moment.
+    ///
+    /// @param known whether the client has the tag of the stock before the change
+    /// @return false where the stock is not read so often
+    private boolean soldMeanwhile(int nth, boolean known) {
+        int left = number(100, 900);
+        stockIs(left);
+        String old = tagOf(get("/stock"));
+        try (Connection page = new Connection(program, talk);
+                Connection shop = Connection.besides(page)) {
+            pauses().hold("before reading", nth);
+            page.send("GET", "/stock", null,
+                    known ? new String[] {"If-None-Match", old} : new String[0]);
+            Pauses.Held held = pauses().next(1);
+            while (held == null && !page.isThere()) held = pauses().next(1);
+            pauses().holdNoMore();
+            if (held != null) talk.step("(meanwhile, just before it reads the stock:)");
+            shop.send("PUT", "/stock", json("left", left - 1));
+            if (held != null) {
+                held.letPass(shop::isThere);
+                held.close();
+            }
+            Answer answer = page.get("The stock is read, and never told.");
+            shop.get("Two requests wait for each other.").expect(204, DONE_ALREADY);
+            String now = tagOf(get("/stock"));
+            if (answer.status() != 304) answer.expect(200, "The stock is there.");
+            boolean isOld = answer.status() == 304
+                    || answer.json().path("left").asInt() == left;
+            answer.expectHeader("ETag", isOld ? old : now,
+                    "The stock has changed between two looks at it. Call `sale.stock()` once.");
+            return held != null;
+        }
     }
 
     private static boolean isTime(JsonNode node) {
@@ -58,10 +110,21 @@ class ShortPolling extends Requirements {
         }
     }
 
-    /// Asks until the clock has moved on, so that the next answer would have other bytes.
-    private void letTheClockMove() {
+    /// Asks until the clock has moved on, so that the next answer has other bytes. A clock may tell
+    /// whole seconds only.
+    ///
+    /// @return whether it has
+    private boolean clockMovesOn() {
         String first = get("/stock").text();
-        for (int i = 0; i < 50 && get("/stock").text().equals(first);) i++;
+        talk.step("# again and again, for more than a second:");
+        talk.curl("GET", "/stock", null);
+        long ends = System.nanoTime() + SECOND * 3 / 2;
+        try (var line = Line.open(program, talk, null)) {
+            while (line.ask("GET", "/stock", null).text().equals(first)) {
+                if (System.nanoTime() > ends) return false;
+            }
+        }
+        return true;
     }
 
     @Requirement(id = "01.2", points = 3, todo = 2)
@@ -70,7 +133,7 @@ class ShortPolling extends Requirements {
         int left = number(20, 900);
         stockIs(left);
         String tag = tagOf(get("/stock"));
-        letTheClockMove();
+        clockMovesOn();
         String strong = tag.startsWith("W/") ? tag.substring(2) : tag;
         String likely =
                 "The tag is the current one, so the client has this news already.";
@@ -97,6 +160,33 @@ class ShortPolling extends Requirements {
             get("/stock", "If-None-Match", list).expect(200,
                     "None of these tags is the current one. Compare whole tags.");
         }
+        comparedTogether(tag);
+    }
+
+    /// Long lists, two at a time: both threads are in the midst of their comparison at once.
+    private void comparedTogether(String tag) {
+        String other = word(8);
+        String list = ("\"" + other + "\", ").repeat(OTHERS) + tag;
+        talk.step("""
+                curl -sZ "localhost:%d/stock?[1-%d]" -H 'If-None-Match: '"$(
+                  printf '"%s", %%.0s' {1..%d})"'%s' -o /dev/null -w '%%{http_code}\\n' \\
+                  | sort | uniq -c""".formatted(program.port(), PAIRS * 2, other,
+                OTHERS, tag));
+        try (var one = Line.open(program, talk, null);
+                var two = Line.open(program, talk, one)) {
+            for (int i = 0; i < PAIRS; i++) {
+                atOnce(one, two, "GET", "/stock", null, "If-None-Match", list)
+                        .forEach(each -> each.expect(304, SHARED));
+            }
+        }
+    }
+
+    /// The answers to a request that is sent on two connections at the same instant.
+    private static List<Answer> atOnce(Line one, Line two, String method, String path,
+            String body, String... headers) {
+        one.send(method, path, body, headers);
+        two.send(method, path, body, headers);
+        return List.of(one.answer(), two.answer());
     }
 
     @Requirement(id = "01.3", points = 2, todo = 1)
@@ -108,16 +198,20 @@ class ShortPolling extends Requirements {
         String old = tagOf(first);
         first.expectHeader("ETag", "ETag: W/\"...\"", tag -> tag.matches(WEAK),
                 "A weak tag is W/ and a text in double quotes.");
+        List<String> known = new ArrayList<>(List.of(old));
         for (int now : new int[] {left - 1, 0, left + 1, left + 256,
-            number(1_000, 9_999)}) {
+            number(1_000, 9_999), 1_000_000}) {
             stockIs(now);
-            Answer answer = get("/stock", "If-None-Match", old).expect(200,
-                    "The stock has changed since that tag was given. Does the tag depend on it?");
+            Answer answer =
+                    get("/stock", "If-None-Match", String.join(", ", known)).expect(200,
+                            "The stock has changed since these tags were given. Do they depend on it?");
             answer.expectJson("left", now, "The body must be the stock as it is now.");
             String fresh = tagOf(answer);
+            known.add(fresh);
             get("/stock", "If-None-Match", fresh).expect(304,
                     "This tag is the current one. Does it change although the stock does not?");
         }
+        for (int nth = 1; nth <= READS && soldMeanwhile(nth, true); nth++);
     }
 
     @Requirement(id = "01.4", points = 2, todo = 3)
@@ -139,9 +233,31 @@ class ShortPolling extends Requirements {
                 "Just as many as are left may be sold. A purchase that is refused takes nothing.")
                 .expectJson("left", 0, "All are sold.");
         buy(1).expect(409, "Nothing is left.");
+        buyTogether();
         Answer stock = get("/stock");
         if (stock.status() == 501) return; // TODO 4, and not what is asked here
         stock.expectJson("left", 0, "The stock cannot fall below 0.");
+    }
+
+    /// Two buyers at the same instant, and lamps for one, again and again.
+    private void buyTogether() {
+        String ten = json("left", 10);
+        String all = json("quantity", 10);
+        talk.curl("PUT", "/stock", ten, "Content-Type", "application/json");
+        talk.step("curl -sZ 'localhost:" + program.port() + "/purchases?[1-2]' --json '"
+                + all + "'");
+        try (var one = Line.open(program, talk, null);
+                var two = Line.open(program, talk, one)) {
+            for (int i = 0; i < PAIRS; i++) {
+                one.ask("PUT", "/stock", ten).expect(204, DONE_ALREADY);
+                List<Answer> both = atOnce(one, two, "POST", "/purchases", all);
+                int winner = both.getFirst().status() == 201 ? 0 : 1;
+                both.get(winner).expect(201, "There were enough for one of the two.");
+                both.get(1 - winner).expect(409,
+                        "Ten lamps were there, and two buyers have"
+                                + " got ten each. Look and sell in one step.");
+            }
+        }
     }
 
     private Answer buy(int quantity) {
@@ -157,6 +273,11 @@ class ShortPolling extends Requirements {
         pause(number(40, 60));
         get("/stock", "If-None-Match", tag).expect(503, "A pause wins over 304.");
         buy(1).expect(201, "A pause must not stop purchases.");
+        stockIs(1);
+        buy(2).expect(409, "In a pause a purchase is answered as ever.");
+        buy(1).expect(201, "A pause must not stop purchases.");
+        get("/stock").expect(503,
+                "A purchase does not end the pause, the last one neither.");
         pause(number(20, 30));
         waitOut();
     }
@@ -165,7 +286,7 @@ class ShortPolling extends Requirements {
     private void pause(int seconds) {
         long began = System.nanoTime();
         post("/pause", json("seconds", seconds)).expect(204,
-                "This part was done already.");
+                DONE_ALREADY);
         Answer answer = get("/stock");
         double took = (System.nanoTime() - began) / 1e9;
         if (took >= seconds) return;
@@ -180,7 +301,7 @@ class ShortPolling extends Requirements {
     /// Pauses the sale for a second, and looks until it goes on.
     private void waitOut() {
         long began = System.nanoTime();
-        post("/pause", json("seconds", 1)).expect(204, "This part was done already.");
+        post("/pause", json("seconds", 1)).expect(204, DONE_ALREADY);
         long set = System.nanoTime();
         talk.step("# again and again, until the second is over:");
         talk.curl("GET", "/stock", null);

@@ -29,8 +29,6 @@ class Webhook extends Requirements {
     /// Bytes of a delivery whose HMAC takes a while, and how many pairs of them are sent.
     private static final int LARGE = 60_000;
     private static final int PAIRS = 40;
-    /// How long a delivery may wait for another by other means than a lock, in milliseconds.
-    private static final int QUEUED = 1_000;
 
     private static final String SHARED =
             "All are signed rightly, and alone each one passes. Do two threads share a Mac, so"
@@ -447,7 +445,7 @@ class Webhook extends Requirements {
             meanwhile(held, other, next,
                     copy ? "A copy of this is just being published."
                             : "This is a new post.");
-            Answer there = other.peek("/posts");
+            Answer there = other.look("/posts").get(STUCK);
             if (!posts(there, id).contains(next)) {
                 talk.curl("GET", "/posts", null);
                 throw there.failure(json("id", next.id, "caption", next.caption), -1,
@@ -473,9 +471,9 @@ class Webhook extends Requirements {
     private void meanwhile(Pauses.Held held, Connection connection, Post post,
             String likely) {
         send(connection, post);
-        long ends = System.nanoTime() + QUEUED * 1_000_000L;
-        while (held != null && !connection.isThere()) {
-            if (held.blocksAnother(5) || System.nanoTime() > ends) held.close();
+        if (held != null) {
+            held.letPass(connection::isThere);
+            if (!connection.isThere()) held.close();
         }
         connection.get(STUCK).expect(200, likely);
     }
