@@ -22,6 +22,8 @@ class Websocket extends Requirements {
     private static final String PATH = "/auction?name=";
     private static final String PROTOCOL = "auction.v1";
     private static final String HAMMER = "%F0%9F%94%A8";
+    /// Two code points, which readers take for one character.
+    private static final String ACCENTED = "e%CC%81";
     private static final String ERROR = json("type", "error");
     private static final String ONE_STEP =
             " Hold one lock from the look at the board until all is told.";
@@ -29,6 +31,8 @@ class Websocket extends Requirements {
     private static final int A_WHILE = 2_000;
     /// What we leave to a program that does not decide where it reads.
     private static final int A_MOMENT = 200;
+    /// How many bids come at once.
+    private static final int BURST = 30;
     /// How often at most a thread is held where it reads the board.
     private static final int READS = 4;
 
@@ -102,13 +106,13 @@ class Websocket extends Requirements {
     void handshake() {
         String likely = "One code point is one character, however many bytes it takes.";
         for (String name : List.of(word(1), word(40), HAMMER.repeat(number(21, 40)),
-                "%20")) {
+                ACCENTED.repeat(20), "%20")) {
             knock(name).expect(101, "This name has 1 to 40 characters. " + likely)
                     .expectHeader("Sec-WebSocket-Protocol", PROTOCOL,
                             "This part was done already.");
         }
         for (String name : List.of("", word(41), HAMMER.repeat(41),
-                word(4) + "&name=" + word(4))) {
+                ACCENTED.repeat(20) + "e", word(4) + "&name=" + word(4))) {
             knock(name).expect(400,
                     "The name must be given once and have 1 to 40 characters. "
                             + likely);
@@ -151,6 +155,28 @@ class Websocket extends Requirements {
         }
         newLotMeanwhile(second);
         bidMeanwhile();
+        bidBeforeJoined();
+    }
+
+    /// Holds a newcomer's thread that tells of it, and lets a bid come.
+    private void bidBeforeJoined() {
+        Peer ada = join(word(4));
+        begin(ada);
+        int amount = number(1_000, 9_000);
+        String name = word(9);
+        Line door = line(ada.line);
+        pauses().hold("tell");
+        talk.step("(the next two at the same instant)");
+        Peer eve = join(name, door);
+        Pauses.Held held = arrival(() -> eve.hasHeard(presence("joined", name)));
+        ada.say(bid(amount));
+        ada.ping();
+        BooleanSupplier stands = () -> ada.hasHeard(bid(amount, ada.name));
+        letMeet(held, () -> ada.hasPonged(A_MOMENT), () -> until(stands));
+        eve.hearNext(json("type", "lot"),
+                "Who comes must hear the lot before all else.");
+        eve.hearNext(presence("joined", name),
+                "A bid stood just when " + name + " came." + ONE_STEP);
     }
 
     /// Holds a thread that tells of a bid, and lets somebody come.
@@ -257,6 +283,7 @@ class Websocket extends Requirements {
                 "null",
                 json("amount", amount), json("type", word(3), "amount", amount),
                 json("type", "BID", "amount", amount),
+                json("type", "", "amount", amount),
                 json("type", amount, "amount", amount), json("type", "bid"),
                 json("type", "bid", "amount", null),
                 json("type", "bid", "amount", "" + amount),
@@ -303,16 +330,23 @@ class Websocket extends Requirements {
         amount++;
         id = stands(bob, amount, "{\"note\":\"" + word(3) + "\",\"amount\":" + amount
                 + ".0,\"type\":\"bid\"}", id, all);
+        int last = amount + BURST;
+        for (int next = amount + 1; next <= last; next++) bob.say(bid(next));
+        while (amount < last) id = heard(bob, ++amount, id, all);
         stands(all[2], 99_999_999, bid(99_999_999), id, all);
         join(word(8)).hearAll(
                 json("type", "lot", "highest", 99_999_999, "bidder", all[2].name),
                 "Who comes hears the highest bid. Is it on the board?");
     }
 
-    /// Says a bid which all must hear next, under one id that is higher than the one before.
     private long stands(Peer bidder, int amount, String text, long before,
             Peer... all) {
         bidder.say(text);
+        return heard(bidder, amount, before, all);
+    }
+
+    /// All must hear this bid next, under one id that is higher than the one before.
+    private static long heard(Peer bidder, int amount, long before, Peer... all) {
         long id = before;
         for (Peer each : all) {
             JsonNode heard = each.hear(bid(amount, bidder.name), each == bidder
@@ -373,6 +407,11 @@ class Websocket extends Requirements {
         }
         lotMeanwhile(ada, bob, eve);
         if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
+        begin(ada, bob);
+        meet("read", ada, amount, bob, amount);
+        boolean adaWon = ada.hasHeard(bid(amount, ada.name));
+        expectOutbid(adaWon ? bob : ada, amount, adaWon ? ada : bob,
+                "The bid was compared with one bid, and answered with another.");
         for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
     }
 
@@ -435,14 +474,19 @@ class Websocket extends Requirements {
         beginMeanwhile("lot " + word(7), clerk, held);
         until(() -> knows(loser));
         if (loser.hasHeard(bid(low, loser.name))) return isHeld; // it is of the new lot
+        expectOutbid(loser, high, winner,
+                "The bid was compared with one lot, and answered from another.");
+        return isHeld;
+    }
+
+    private static void expectOutbid(Peer loser, int highest, Peer winner,
+            String likely) {
         JsonNode answer = loser.hearAll(json("type", "outbid"),
                 "A bid that does not stand is outbid.").getLast();
-        if (answer.path("highest").asInt() == high
-                && answer.path("bidder").asString("")
-                        .equals(winner.name)) return isHeld;
-        throw loser.failure(outbid(high, winner.name), loser.name + " < " + answer, -1,
-                "The bid was compared with one lot, and answered from another."
-                        + ONE_STEP);
+        if (answer.path("highest").asInt() == highest
+                && answer.path("bidder").asString("").equals(winner.name)) return;
+        throw loser.failure(outbid(highest, winner.name), loser.name + " < " + answer,
+                -1, likely + ONE_STEP);
     }
 
     /// Lets one bid, holds its thread at `place`, and lets the other bid meanwhile.
