@@ -292,6 +292,7 @@ class LongPolling extends Requirements {
     @Requirement(id = "02.4", points = 2, todo = 4)
     @DisplayName("of steps that come at the same time each is kept, and none comes after the last")
     void steps() {
+        finish();
         Connection cook = connection();
         Connection rider = besides(cook);
         for (String place : List.of(READ, "before reading")) {
@@ -310,7 +311,6 @@ class LongPolling extends Requirements {
             }
         }
         againAndAgain(cook, rider);
-        finish();
     }
 
     private boolean together(String place, int nth, Connection cook, Connection rider,

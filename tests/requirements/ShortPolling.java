@@ -65,6 +65,7 @@ class ShortPolling extends Requirements {
                     "The stock is the same, and the time that the answer tells is not.");
         }
         for (int nth = 1; nth <= READS && soldMeanwhile(nth, false); nth++);
+        for (int nth = 1; nth <= READS && soldMeanwhile(nth, true); nth++);
     }
 
     /// Changes the stock just before a request reads it for the nth time. What the request hears
@@ -92,7 +93,9 @@ class ShortPolling extends Requirements {
             }
             Answer answer = page.get("The stock is read, and never told.");
             shop.get("Two requests wait for each other.").expect(204, DONE_ALREADY);
-            String now = tagOf(get("/stock"));
+            String now =
+                    tagOf(shop.look("/stock").get("The stock is not told any more."));
+            if (answer.status() == 501) return false; // TODO 2, and not what is asked here
             if (answer.status() != 304) answer.expect(200, "The stock is there.");
             boolean isOld = answer.status() == 304
                     || answer.json().path("left").asInt() == left;
@@ -116,7 +119,7 @@ class ShortPolling extends Requirements {
     /// @return whether it has
     private boolean clockMovesOn() {
         String first = get("/stock").text();
-        talk.step("# again and again, for more than a second:");
+        talk.step("# again, until asOf is another one:");
         talk.curl("GET", "/stock", null);
         long ends = System.nanoTime() + SECOND * 3 / 2;
         try (var line = Line.open(program, talk, null)) {
@@ -202,16 +205,15 @@ class ShortPolling extends Requirements {
         for (int now : new int[] {left - 1, 0, left + 1, left + 256,
             number(1_000, 9_999), 1_000_000}) {
             stockIs(now);
-            Answer answer =
-                    get("/stock", "If-None-Match", String.join(", ", known)).expect(200,
-                            "The stock has changed since these tags were given. Do they depend on it?");
+            Answer answer = get("/stock", "If-None-Match", String.join(", ", known));
+            answer.expect(200,
+                    "Each of these tags is of another stock. Is it part of the tag?");
             answer.expectJson("left", now, "The body must be the stock as it is now.");
             String fresh = tagOf(answer);
             known.add(fresh);
             get("/stock", "If-None-Match", fresh).expect(304,
                     "This tag is the current one. Does it change although the stock does not?");
         }
-        for (int nth = 1; nth <= READS && soldMeanwhile(nth, true); nth++);
     }
 
     @Requirement(id = "01.4", points = 2, todo = 3)
