@@ -41,12 +41,12 @@
 //    first line, then each new event as it happens. Each event has `id`,
 //    `event` and `data`.
 // 2. A text may hold LF, CR and CRLF, anywhere; they end a line of it, and
-//    nothing else does, U+2028 for one. Each line has its own `data: `, an
+//    nothing else does, not even U+2028. Each line has its own `data: `, an
 //    empty one too: the text `a`, LF gives `data: a` and `data: `. So a
 //    reader gets the text unchanged, but for LF in place of CR and CRLF.
 // 3. A reader that has seen a part says so: `Last-Event-ID: 7`, or
-//    `?lastEventId=7`, as a page cannot set headers. The header wins; of
-//    both an empty one counts as none. The stream goes on with event 8.
+//    `?lastEventId=7`, as a page cannot set headers. The header wins; an
+//    empty one, of either, counts as none. The stream goes on with event 8.
 // 4. An id that this log has not given, such as `0`, `-1`, `07`, `+7` or
 //    one beyond its end: after `retry` the stream says `event: reset` and
 //    `data: {}`, without an id, and then the whole log follows.

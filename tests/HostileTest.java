@@ -194,9 +194,9 @@ class HostileTest {
     @Test
     @DisplayName("an endless loop after half the requirements costs the rest of one")
     void loopLater() throws IOException {
-        Verdict verdict =
-                grade(HANDLER, "while (sale.stock().left() == 0) Thread.onSpinWait();");
-        fails("01.3 01.4", "never answered", verdict);
+        Verdict verdict = grade(HANDLER,
+                "while (sale.stock().left() == 1_000_000) Thread.onSpinWait();");
+        fails("01.3", "never answered", verdict);
     }
 
     @Test

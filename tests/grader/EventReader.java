@@ -124,6 +124,11 @@ public final class EventReader implements AutoCloseable {
         throw line.talk.failure(wanted, shown(), 0, likely);
     }
 
+    /// The last id that was given, or "".
+    public String id() {
+        return lastId;
+    }
+
     /// What the last `retry` field said, in milliseconds, or "".
     public String retry() {
         return retry;
@@ -224,9 +229,6 @@ public final class EventReader implements AutoCloseable {
     /// The next byte of the body, without the marks of the chunks; -1 at its end.
     private int bodyByte() throws IOException {
         if (chunked && left <= 0) {
-            if (left == 0 && !line.headLine().isEmpty()) {
-                throw new EOFException("broken chunk");
-            }
             left = line.size();
             chunked = left > 0;
             if (!chunked) while (!line.headLine().isEmpty());
@@ -236,7 +238,11 @@ public final class EventReader implements AutoCloseable {
         long ms = (deadline - System.nanoTime()) / 1_000_000;
         if (ms <= 0) throw new SocketTimeoutException();
         line.waitFor((int) ms);
-        return line.in.read();
+        int next = line.in.read();
+        if (chunked && left == 0 && !line.headLine().isEmpty()) {
+            throw new EOFException("broken chunk");
+        }
+        return next;
     }
 
     /// Leaves as a client does that has crashed: with a TCP reset.

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -58,7 +59,7 @@ public final class Pauses implements AutoCloseable {
 
     private final ServerSocket server;
     private final BlockingQueue<Held> held = new LinkedBlockingQueue<>();
-    private String holding;
+    private Set<String> holding = Set.of();
     private int passing;
 
     public Pauses() {
@@ -74,20 +75,21 @@ public final class Pauses implements AutoCloseable {
         return server.getLocalPort();
     }
 
-    /// From now on every thread that comes to `place` is held.
-    public void hold(String place) {
-        hold(place, 1);
+    /// From now on every thread that comes to one of these places is held.
+    public synchronized void hold(String... places) {
+        holding = Set.of(places);
+        passing = 0;
     }
 
     /// From now on the `nth` thread that comes to `place` is held, and each after it.
     public synchronized void hold(String place, int nth) {
-        holding = place;
+        holding = Set.of(place);
         passing = nth - 1;
     }
 
     /// Holds no more; those that are held stay so until they are released.
     public synchronized void holdNoMore() {
-        holding = null;
+        holding = Set.of();
     }
 
     /// Waits for the next thread that is held.
@@ -104,7 +106,7 @@ public final class Pauses implements AutoCloseable {
 
     /// Releases every thread that is held, and holds no more.
     public synchronized void reset() {
-        holding = null;
+        holding = Set.of();
         for (Held each = held.poll(); each != null; each = held.poll()) each.close();
     }
 
@@ -128,7 +130,7 @@ public final class Pauses implements AutoCloseable {
                 place.append((char) next);
             }
             synchronized (this) {
-                if (place.toString().equals(holding)
+                if (holding.contains(place.toString())
                         && passing-- <= 0) held.add(thread);
                 else thread.close();
             }

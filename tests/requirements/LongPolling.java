@@ -21,6 +21,8 @@ class LongPolling extends Requirements {
     private static final String LONG = "&timeout=60000";
     /// How long it may take until a request that is answered, or left, counts no more.
     private static final int LEFT_MS = 2_000;
+    /// How often a request may read the order, at most.
+    private static final int READS = 4;
     private static final String READ = "after reading";
     private static final String DEADLOCK =
             "Posting a step is not answered. Do two requests wait for each other?";
@@ -184,7 +186,8 @@ class LongPolling extends Requirements {
         List<String> steps = anySteps();
         for (int version = 1; version < 3; version++) {
             for (Connection each : clients) poll(each, order, version, LONG);
-            poll(ahead, order, version + number(2, 9), LONG);
+            int by = version == 1 ? 1 : number(2, 9); // after the step, or beyond it
+            poll(ahead, order, version + by, LONG);
             awaitHeld(all.size() + 1, all);
             String step = steps.get(version);
             added(order, step, version + 1);
@@ -207,39 +210,73 @@ class LongPolling extends Requirements {
     void race() {
         Connection customer = connection();
         Connection kitchen = besides(customer);
-        String likely =
-                "The step came after the look and before the wait, and nobody woke the"
-                        + " request. Look and park in one step, or park and look again.";
-        boolean reads = true;
-        for (int nth = 1; nth < 4 && reads; nth++) {
-            String order = place();
-            String step = anyStep();
-            reads = meanwhile(READ, nth, customer, () -> poll(customer, order, 1, LONG),
-                    () -> post(kitchen, order, step),
-                    kitchen::isThere);
-            expectBoth(customer, kitchen, step, likely);
+        for (int since : new int[] {1, 0}) {
+            boolean reads = true;
+            for (int nth = 1; nth <= READS && reads; nth++) {
+                String order = place();
+                String step = anyStep();
+                reads = meanwhile(READ, nth, customer,
+                        () -> poll(customer, order, since, LONG),
+                        () -> post(kitchen, order, step), kitchen::isThere).isHeld;
+                kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+                Answer answer =
+                        customer.get("The step came after the look and before the wait,"
+                                + " and nobody woke the request. Look and park in one step, or park and"
+                                + " look again.");
+                if (since == 0) expectWhole(answer, step);
+                else expectNews(answer, 2, List.of(step));
+                if (since == 1) awaitLeft(0, "Who has been answered waits no more.");
+            }
         }
-        besides(kitchen);
-        likely = "The request came while a step was being placed, and nobody woke it. Take out the"
-                + " waiters when the step is written, in one step.";
-        reads = true;
-        for (int nth = 1; nth < 4 && reads; nth++) {
+        finishedMeanwhile(kitchen);
+        parksMeanwhile(kitchen, customer);
+    }
+
+    /// Expects all news of an order, as it was before a step, or after it.
+    private static void expectWhole(Answer answer, String step) {
+        answer.expect(200, "There is news for this client.");
+        int version = answer.json().path("version").asInt() == 1 ? 1 : 2;
+        expectNews(answer, version, List.of("placed", step).subList(0, version));
+    }
+
+    /// Finishes an order while a request for more than it has is about to park.
+    private void finishedMeanwhile(Connection kitchen) {
+        boolean reads = true;
+        for (int nth = 1; nth <= READS && reads; nth++) {
             String order = place();
-            String step = anyStep();
-            reads = meanwhile(READ, nth, kitchen,
-                    () -> post(kitchen, order, step),
-                    () -> poll(customer, order, 1, LONG),
-                    () -> customer.isThere() || isParked());
-            gauge.get(DEADLOCK);
-            expectBoth(customer, kitchen, step, likely);
+            try (Connection ahead = Connection.besides(kitchen)) {
+                Meeting meeting = meanwhile(READ, nth, ahead,
+                        () -> poll(ahead, order, number(3, 9), LONG),
+                        () -> post(kitchen, order, "delivered"), kitchen::isThere);
+                kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+                reads = meeting.isHeld;
+                if (!meeting.hasPassed) continue; // it has parked before, and is to be woken
+                expectNothing(ahead
+                        .get("The order was finished between the look and the wait,"
+                                + " and this request is held. Nothing will wake it."),
+                        "Nothing is new.");
+            }
+            awaitLeft(0, "Nobody waits for an order that is finished.");
         }
     }
 
-    private void expectBoth(Connection customer, Connection kitchen, String step,
-            String likely) {
-        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-        expectNews(customer.get(likely), 2, List.of(step));
-        awaitLeft(0, "Who has been answered waits no more.");
+    /// Polls while a thread is about to write a step.
+    private void parksMeanwhile(Connection kitchen, Connection customer) {
+        besides(kitchen);
+        boolean reads = true;
+        for (int nth = 1; nth <= READS && reads; nth++) {
+            String order = place();
+            String step = anyStep();
+            reads = meanwhile(READ, nth, kitchen, () -> post(kitchen, order, step),
+                    () -> poll(customer, order, 1, LONG),
+                    () -> customer.isThere() || isParked()).isHeld;
+            gauge.get(DEADLOCK);
+            kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+            expectNews(customer
+                    .get("The request came while a step was being placed, and nobody"
+                            + " woke it. Take out the waiters when the step is written, in one step."),
+                    2, List.of(step));
+        }
     }
 
     /// A connection that is served while the thread of `held` is held, for the gauge as well.
@@ -258,12 +295,15 @@ class LongPolling extends Requirements {
         return false;
     }
 
+    /// @param isHeld whether the first request came to the place so often
+    /// @param hasPassed whether the other one was through while the first was held
+    private record Meeting(boolean isHeld, boolean hasPassed) {}
+
     /// Sends a request on `one`, and does something else when it has come to a place for the nth
     /// time.
     ///
     /// @param through whether that is done
-    /// @return false where the request is through, or parked, before it comes there so often
-    private boolean meanwhile(String place, int nth, Connection one, Runnable request,
+    private Meeting meanwhile(String place, int nth, Connection one, Runnable request,
             Runnable other, BooleanSupplier through) {
         pauses().hold(place);
         request.run();
@@ -272,10 +312,11 @@ class LongPolling extends Requirements {
         if (held == null) held = pauses().next(0);
         if (held != null) talk.step("(meanwhile, " + place + " the order:)");
         other.run();
-        if (held == null) return false;
+        if (held == null) return new Meeting(false, false);
         held.letPass(through);
+        boolean hasPassed = through.getAsBoolean();
         held.close();
-        return true;
+        return new Meeting(true, hasPassed);
     }
 
     private Pauses.Held nthArrival(int nth, Connection client) {
@@ -297,12 +338,12 @@ class LongPolling extends Requirements {
         Connection rider = besides(cook);
         for (String place : List.of(READ, "before reading")) {
             boolean reads = true;
-            for (int nth = 1; nth < 4 && reads; nth++) {
+            for (int nth = 1; nth <= READS && reads; nth++) {
                 reads = together(place, nth, cook, rider, anyStep());
                 expectVersions(rider, List.of(version(cook), version(rider)));
             }
             reads = true;
-            for (int nth = 1; nth < 4 && reads; nth++) {
+            for (int nth = 1; nth <= READS && reads; nth++) {
                 reads = together(place, nth, cook, rider, "delivered");
                 boolean wasFirst =
                         cook.get(DEADLOCK).status() == 200 && version(cook) == 2;
@@ -317,7 +358,7 @@ class LongPolling extends Requirements {
             String step) {
         String order = place();
         boolean reads = meanwhile(place, nth, cook, () -> post(cook, order, anyStep()),
-                () -> post(rider, order, step), rider::isThere);
+                () -> post(rider, order, step), rider::isThere).isHeld;
         rider.get(DEADLOCK).expect(200, "The order was not finished before.");
         return reads;
     }
@@ -372,12 +413,14 @@ class LongPolling extends Requirements {
     private void finish() {
         for (String last : List.of("delivered", "cancelled")) {
             String order = place();
-            added(order, last, 2);
+            List<String> steps = anySteps();
+            for (int i = 0; i < 3; i++) added(order, steps.get(i), i + 2);
+            added(order, last, 5);
             add(order, anyStep()).expect(409, "Nothing comes after " + last + ".");
             add(order, "delivered").expect(409, "Nothing comes after " + last + ".");
-            expectNews(get(order + "?since=1"), 2, List.of(last));
+            expectNews(get(order + "?since=4"), 5, List.of(last));
             Connection client = connection();
-            for (long since : new long[] {2, number(3, 99)}) {
+            for (long since : new long[] {5, number(6, 99)}) {
                 expectNothing(poll(client, order, since, LONG).get(
                         "The order is finished, so no step will come: do not hold the request."),
                         "Nothing is new.");
@@ -415,11 +458,20 @@ class LongPolling extends Requirements {
         for (String bad : List.of("-1", "-" + number(2, 9999), word(3), "", "1.5",
                 "1" + "0".repeat(number(18, 30)),
                 number(1, 99) + "s", ms + "&timeout=" + ms)) {
-            poll(client, order, 0, "&timeout=" + bad)
-                    .get("`timeout` makes no sense here, so do not hold the request.")
-                    .expect(400,
-                            "`timeout` must be one whole number. Http.queryInteger sees to it.");
+            for (int since = 0; since < 2; since++) {
+                poll(client, order, since, "&timeout=" + bad)
+                        .get("`timeout` makes no sense here, so do not hold the request.")
+                        .expect(400,
+                                "`timeout` must be one whole number. Http.queryInteger sees to it.");
+            }
         }
+        awaitLeft(0, "Who has been answered waits no more.");
+        String finished = place();
+        add(finished, "delivered");
+        poll(client, finished, number(1, 3), "&timeout=" + word(2))
+                .get("The order is finished, so do not hold the request.")
+                .expect(400,
+                        "`timeout` must be a number, news or not, finished or not.");
         int version = 1;
         List<String> steps = anySteps();
         for (String timeout : List.of("", "&timeout=" + (number(1, 9) * (1L << 32)))) {
@@ -439,15 +491,22 @@ class LongPolling extends Requirements {
         Connection stays = poll(order, 1, LONG);
         Connection leaves = poll(order, 1, LONG);
         Connection crashes = poll(order, 1, LONG);
-        awaitHeld(3, List.of(stays, leaves, crashes));
+        List<Connection> all = List.of(stays, leaves, crashes);
+        awaitHeld(3, all);
+        String step = anyStep();
+        added(order, step, 2);
+        for (Connection each : all) {
+            expectNews(each.get(ASLEEP), 2, List.of(step));
+            poll(each, order, 2, LONG);
+        }
+        awaitHeld(3, all);
         talk.step("(then the last two of these clients close their connections)");
         leaves.close();
         crashes.reset();
         awaitLeft(1, "Nobody reads that answer any more, and yet the request is held."
                 + " Http.onGone tells when a client has left; take out this waiter, and no other.");
-        String step = anyStep();
-        added(order, step, 2);
-        expectNews(stays.get(ASLEEP), 2, List.of(step));
+        added(order, step, 3);
+        expectNews(stays.get(ASLEEP), 3, List.of(step));
         awaitLeft(0, "Who has been answered waits no more.");
     }
 }

@@ -27,6 +27,8 @@ class ServerSentEvents extends Requirements {
                     + " one step for `append`, or the reader must know what it has already.";
     /// The first write says `retry`, so it is the second that is held.
     private static final String HISTORY = "before writing";
+    /// How many lines are added while a reader joins, at most.
+    private static final int PLACES = 8;
     private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
     /// A build, and what it ought to have in its log.
@@ -87,16 +89,7 @@ class ServerSentEvents extends Requirements {
         Build other = new Build(1);
         try (EventReader reader = EventReader.connect(program, talk);
                 EventReader empty = new Build(0).follow("")) {
-            reader.follow(build.path + "/log").answer()
-                    .expect(200, "The log is there, and more may come.")
-                    .expectHeader("Content-Type", "Content-Type: text/event-stream",
-                            type -> type.toLowerCase()
-                                    .matches("text/event-stream *(;.*)?"),
-                            "EventSource takes no other type.")
-                    .expectHeader("Cache-Control", "Cache-Control: no-cache",
-                            value -> List.of(value.toLowerCase().split("[\\s,]+"))
-                                    .contains("no-cache"),
-                            "Without no-cache something on the way may keep the answer.");
+            expectStream(reader.follow(build.path + "/log").answer());
             build.say(word(6));
             build.expectAfter(0, reader,
                     "A reader without an id gets the log from its first line.");
@@ -115,6 +108,22 @@ class ServerSentEvents extends Requirements {
                 if (reader.answer().status() == 200) expectRetry(reader.skip(NEXT));
             }
         }
+        build.finish();
+        try (EventReader late = EventReader.connect(program, talk)) {
+            Answer answer = late.follow(build.path + "/log").answer();
+            if (answer.status() == 200) expectStream(answer); // 04.6 asks for the rest
+        }
+    }
+
+    private static void expectStream(Answer answer) {
+        answer.expect(200, "The log is there, and more may come.")
+                .expectHeader("Content-Type", "Content-Type: text/event-stream",
+                        type -> type.toLowerCase().matches("text/event-stream *(;.*)?"),
+                        "EventSource takes no other type.")
+                .expectHeader("Cache-Control", "Cache-Control: no-cache",
+                        value -> List.of(value.toLowerCase().split("[\\s,]+"))
+                                .contains("no-cache"),
+                        "Without no-cache something on the way may keep the answer.");
     }
 
     /// The reader has had an event, and must have been told before when to come back.
@@ -133,7 +142,8 @@ class ServerSentEvents extends Requirements {
                 " %s", "", "\n%s", "%s\n\n%s", "%s\n", "\r", "%s\r\n\r%s\n\r%s",
                 "  %s\n   %s",
                 ":%s", "%s: %s", "data: %s", "%s\nid: 9\nevent: done\n\ndata: %s",
-                "\t%s\u00e9\u20ac\ud83d\ude00", "%s\u2028%s\u0085%s\u000b%s\f"));
+                "50%% %d %n", "\\n%s\\", "\t%s\u00e9\u20ac\ud83d\ude00",
+                "%s\u2028%s\u0085%s\u000b%s\f"));
         Collections.shuffle(texts, random);
         Build build = new Build(0);
         try (EventReader live = build.follow("")) {
@@ -168,6 +178,9 @@ class ServerSentEvents extends Requirements {
                 "Last-Event-ID", "" + seen);
         expectResumed(build, other, HEADER_WINS, "?lastEventId=" + seen,
                 "Last-Event-ID", "" + other);
+        if (idOfFirst(build, "?lastEventId=" + seen, word(4)).equals("" + (seen + 1))) {
+            throw talk.failure("event: reset", "id: " + (seen + 1), -1, HEADER_WINS);
+        }
         expectResumed(build, 0, "An empty lastEventId is none: the whole log.",
                 "?lastEventId=");
         expectResumed(build, 0, "An empty Last-Event-ID is none: the whole log.", "",
@@ -177,6 +190,17 @@ class ServerSentEvents extends Requirements {
         expectResumed(build, build.size(),
                 "The reader has it all, so only what is new follows.",
                 "", "Last-Event-ID", "" + build.size());
+    }
+
+    /// The id of the first event that such a reader gets: "" where it has none, "none" where there
+    /// is no stream.
+    private String idOfFirst(Build build, String query, String seen) {
+        try (EventReader reader = EventReader.connect(program, talk)) {
+            reader.follow(build.path + "/log" + query, "Last-Event-ID", seen);
+            if (reader.answer().status() != 200) return "none";
+            build.say(word(5));
+            return reader.skip(NEXT).id();
+        }
     }
 
     /// One more line shows that nothing else came before.
@@ -194,12 +218,17 @@ class ServerSentEvents extends Requirements {
         Build build = new Build(number(2, 4));
         new Build(9);
         int size = build.size();
-        for (String id : List.of("0", "-" + number(1, size), "0" + size, size + ".0",
+        for (String id : List.of("0", "-1", "-" + number(2, 9), "0" + size, size + ".0",
                 "+" + size, word(4), size + "x", "99999999999", "" + Long.MAX_VALUE,
                 "4294967297", "18446744073709551617")) {
             expectReset(build, "", "Last-Event-ID", id);
         }
-        expectReset(build, "", "Last-Event-ID", "" + (build.size() + 1));
+        int next = build.size() + 1;
+        expectReset(build, "", "Last-Event-ID", "" + next); // and then it is given
+        if (idOfFirst(build, "", "" + next).isEmpty()) {
+            throw talk.failure("event: line", "an event without an id", -1,
+                    "This id was unknown before, and now it is given: no reset.");
+        }
         for (String query : List.of("%D9%A1", // an Arabic 1
                 "%20" + size, size + "%20", size + "%0Aevent:%20line")) {
             expectReset(build, "?lastEventId=" + query);
@@ -224,6 +253,64 @@ class ServerSentEvents extends Requirements {
                 "before joining", "before telling", HISTORY);
         Collections.shuffle(places, random);
         for (int i = 0; i < places.size(); i++) join(places.get(i), i % 2);
+        joinAgainAndAgain();
+        liveInOrder();
+    }
+
+    /// Adds a line each time that the joining thread comes to a place, unless it has to wait.
+    private void joinAgainAndAgain() {
+        String[] places = {"after reading", "before joining", "before writing"};
+        Build build = new Build(0);
+        try (EventReader reader = EventReader.connect(program, talk);
+                EventReader builder = reader.another()) {
+            pauses().hold(places);
+            reader.follow(build.path + "/log");
+            boolean passed = true;
+            for (int i = 0; passed && i < PLACES; i++) {
+                Pauses.Held held = arrival(reader);
+                pauses().holdNoMore();
+                if (held == null) break;
+                talk.step("# in the middle of that:");
+                String line = word(5);
+                say(builder, build.path + "/lines", json("text", line));
+                held.letPass(builder::isReadable);
+                passed = builder.isReadable();
+                if (passed) pauses().hold(places);
+                held.close();
+                build.lines.add(line);
+                build.accepted(builder.answer());
+            }
+            pauses().reset();
+            reader.answer().expect(200, "The log is there, and more may come.");
+            build.say(word(4));
+            build.expectAfter(0, reader, "Each event" + ONE_STEP);
+        }
+    }
+
+    /// Holds a thread that writes a line to a reader, and adds another line.
+    private void liveInOrder() {
+        Build build = new Build(1);
+        try (EventReader reader = build.follow("");
+                EventReader builder = reader.another();
+                EventReader another = builder.another()) {
+            build.expectAfter(0, reader, NEXT);
+            String first = word(5);
+            String second = word(6);
+            pauses().hold("before writing");
+            say(builder, build.path + "/lines", json("text", first));
+            try (Pauses.Held held = pauses().next(SOON)) {
+                pauses().holdNoMore();
+                talk.step("# in the middle of that, before writing:");
+                say(another, build.path + "/lines", json("text", second));
+                if (held != null) held.letPass(reader::isReadable);
+            }
+            build.lines.add(first);
+            build.accepted(builder.answer());
+            build.lines.add(second);
+            build.accepted(another.answer());
+            build.expectAfter(1, reader,
+                    "Two lines were added almost at once. To add and to tell must be one step.");
+        }
     }
 
     /// Holds the reader's request at a place, and adds a line meanwhile; or the other way round.
