@@ -54,6 +54,9 @@ public final class Pause {
         var threads = ManagementFactory.getThreadMXBean();
         ThreadInfo[] all = threads.getThreadInfo(threads.getAllThreadIds());
         return Arrays.stream(all).filter(Objects::nonNull)
-                .anyMatch(each -> each.getLockOwnerId() == own);
+                .filter(each -> each.getLockOwnerId() == own)
+                // A carrier is said to wait for the virtual thread that it carries.
+                .anyMatch(each -> !each.getLockName()
+                        .startsWith("java.lang.VirtualThread"));
     }
 }
