@@ -63,15 +63,22 @@ class Websocket extends Requirements {
     ///
     /// @return what they hear
     private String begin() {
-        String title = "lot " + word(6);
+        return begin("lot " + word(6));
+    }
+
+    private String begin(String title) {
         post("/lots", json("title", title)).expect(204, "This part was done already.");
         return lot(title, 0, null);
     }
 
     /// Begins a new lot and waits until all of these know it.
     private void begin(Peer... peers) {
+        begin("lot " + word(6), peers);
+    }
+
+    private void begin(String title, Peer... peers) {
         await(false, peers);
-        String lot = begin();
+        String lot = begin(title);
         for (Peer each : peers) each.hearAll(lot, "A new lot is told to all.");
     }
 
@@ -111,7 +118,9 @@ class Websocket extends Requirements {
                     .expectHeader("Sec-WebSocket-Protocol", PROTOCOL,
                             "This part was done already.");
         }
-        for (String name : List.of("", word(41), HAMMER.repeat(41),
+        String twice = word(5);
+        for (String name : List.of("", word(41), twice + "&name=" + twice,
+                HAMMER.repeat(41),
                 ACCENTED.repeat(20) + "e", word(4) + "&name=" + word(4))) {
             knock(name).expect(400,
                     "The name must be given once and have 1 to 40 characters. "
@@ -155,28 +164,35 @@ class Websocket extends Requirements {
         }
         newLotMeanwhile(second);
         bidMeanwhile();
-        bidBeforeJoined();
+        beforeJoined(false);
+        beforeJoined(true);
     }
 
-    /// Holds a newcomer's thread that tells of it, and lets a bid come.
-    private void bidBeforeJoined() {
+    /// Holds a newcomer's thread that tells of it, and lets a bid come, or somebody go.
+    private void beforeJoined(boolean goes) {
         Peer ada = join(word(4));
-        begin(ada);
+        Peer bob = join(word(5), line(ada.line));
+        begin(ada, bob);
         int amount = number(1_000, 9_000);
         String name = word(9);
-        Line door = line(ada.line);
         pauses().hold("tell");
         talk.step("(the next two at the same instant)");
-        Peer eve = join(name, door);
+        Peer eve = join(name, line(ada.line));
         Pauses.Held held = arrival(() -> eve.hasHeard(presence("joined", name)));
-        ada.say(bid(amount));
-        ada.ping();
-        BooleanSupplier stands = () -> ada.hasHeard(bid(amount, ada.name));
-        letMeet(held, () -> ada.hasPonged(A_MOMENT), () -> until(stands));
+        String told = goes ? presence("left", ada.name) : bid(amount, ada.name);
+        if (goes) {
+            ada.leave();
+        } else {
+            ada.say(bid(amount));
+            ada.ping();
+        }
+        BooleanSupplier isTold = () -> bob.hasHeard(told);
+        letMeet(held, goes ? isTold : () -> ada.hasPonged(A_MOMENT),
+                () -> until(isTold));
         eve.hearNext(json("type", "lot"),
                 "Who comes must hear the lot before all else.");
         eve.hearNext(presence("joined", name),
-                "A bid stood just when " + name + " came." + ONE_STEP);
+                "Something was told to all just when " + name + " came." + ONE_STEP);
     }
 
     /// Holds a thread that tells of a bid, and lets somebody come.
@@ -288,6 +304,7 @@ class Websocket extends Requirements {
                 json("type", "bid", "amount", null),
                 json("type", "bid", "amount", "" + amount),
                 json("type", "bid", "amount", true),
+                "{\"type\":\"bid\",\"amount\":" + amount + ".00000000000000000001}",
                 json("type", "bid", "amount", amount + 0.5), bid(0), bid(-amount),
                 bid(100_000_000), bid(100_000_000 + amount),
                 "{\"type\":\"bid\",\"amount\":1e99}",
@@ -311,11 +328,13 @@ class Websocket extends Requirements {
     void bids() {
         Peer ada = join(word(4));
         Peer bob = join(word(5));
-        Peer[] all = {ada, bob, join(word(6))};
-        begin(all);
+        Peer last = join(word(6));
+        Peer[] all = {ada, bob, join(bob.name), last}; // an outbid is not for a namesake
+        String title = "lot " + word(6);
+        begin(title, all);
         int amount = number(2_000, 9_000);
         long id = stands(ada, amount, bid(amount), -1, all);
-        begin(all);
+        begin(title, all); // another lot of the same title
         amount = number(100, 900);
         id = stands(ada, amount, bid(amount), id, all);
         for (int low : new int[] {number(1, amount - 1), amount}) {
@@ -330,13 +349,17 @@ class Websocket extends Requirements {
         amount++;
         id = stands(bob, amount, "{\"note\":\"" + word(3) + "\",\"amount\":" + amount
                 + ".0,\"type\":\"bid\"}", id, all);
-        int last = amount + BURST;
-        for (int next = amount + 1; next <= last; next++) bob.say(bid(next));
-        while (amount < last) id = heard(bob, ++amount, id, all);
-        stands(all[2], 99_999_999, bid(99_999_999), id, all);
-        join(word(8)).hearAll(
-                json("type", "lot", "highest", 99_999_999, "bidder", all[2].name),
+        int highest = amount + BURST;
+        for (int next = amount + 1; next <= highest; next++) bob.say(bid(next));
+        while (amount < highest) id = heard(bob, ++amount, id, all);
+        stands(last, 99_999_999, bid(99_999_999), id, all);
+        String lot =
+                json("type", "lot", "highest", 99_999_999, "bidder", last.name);
+        join(word(8)).hearAll(lot,
                 "Who comes hears the highest bid. Is it on the board?");
+        last.close();
+        until(() -> ada.hasHeard(presence("left", last.name)));
+        join(word(8)).hearAll(lot, "Who goes is forgotten, but the bid stands.");
     }
 
     private long stands(Peer bidder, int amount, String text, long before,
@@ -404,6 +427,11 @@ class Websocket extends Requirements {
                         shown(heard), -1,
                         "A lower bid came while a higher one was decided." + ONE_STEP);
             }
+        }
+        if (heard.getLast().path("amount").asInt() != high) {
+            throw eve.failure("a bid of " + high, shown(heard), -1,
+                    "A lower bid came while a higher one was decided, which stands all the same."
+                            + ONE_STEP);
         }
         lotMeanwhile(ada, bob, eve);
         if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
