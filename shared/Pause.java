@@ -18,7 +18,7 @@ import java.util.Objects;
 /// sends `b` once, as soon as another thread waits for a lock that the held one has.
 public final class Pause {
     private static final String PORT = System.getenv("ON_THE_WIRE_PAUSES");
-    private static final int LOOK_MS = 5;
+    private static final int LOOK_MS = 2;
 
     private Pause() {}
 

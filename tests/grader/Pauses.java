@@ -15,7 +15,7 @@ public final class Pauses implements AutoCloseable {
     /// A thread that waits at a place, until it is released.
     public static final class Held implements AutoCloseable {
         private static final int PASSING_MS = 1_000;
-        private static final int LOOK_MS = 5;
+        private static final int LOOK_MS = 2;
 
         private final Socket socket;
 

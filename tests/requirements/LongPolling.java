@@ -28,6 +28,17 @@ class LongPolling extends Requirements {
             "Posting a step is not answered. Do two requests wait for each other?";
     private static final String EARLY =
             "Nothing is new for this client, so its request must be held.";
+    private static final String LOST =
+            "The step came after the look and before the wait, and"
+                    + " nobody woke the request. Look and park in one step, or park and look again.";
+    private static final String FINISHED =
+            "The order was finished between the look and the wait,"
+                    + " and this request is held. Nothing will wake it.";
+    private static final String ASLEEP_MEANWHILE =
+            "The request came while a step was being placed,"
+                    + " and nobody woke it. Take out the waiters when the step is written, in one step.";
+    private static final String SENSELESS =
+            "`timeout` must be one whole number. Http.queryInteger sees to it.";
     private static final String ASLEEP =
             "A step must wake every request that is held for its order.";
 
@@ -219,10 +230,7 @@ class LongPolling extends Requirements {
                         () -> poll(customer, order, since, LONG),
                         () -> post(kitchen, order, step), kitchen::isThere).isHeld;
                 kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-                Answer answer =
-                        customer.get("The step came after the look and before the wait,"
-                                + " and nobody woke the request. Look and park in one step, or park and"
-                                + " look again.");
+                Answer answer = customer.get(LOST);
                 if (since == 0) expectWhole(answer, step);
                 else expectNews(answer, 2, List.of(step));
                 if (since == 1) awaitLeft(0, "Who has been answered waits no more.");
@@ -250,11 +258,9 @@ class LongPolling extends Requirements {
                         () -> post(kitchen, order, "delivered"), kitchen::isThere);
                 kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
                 reads = meeting.isHeld;
-                if (!meeting.hasPassed) continue; // it has parked before, and is to be woken
-                expectNothing(ahead
-                        .get("The order was finished between the look and the wait,"
-                                + " and this request is held. Nothing will wake it."),
-                        "Nothing is new.");
+                if (meeting.hasPassed) { // else it has parked before, and is to be woken
+                    expectNothing(ahead.get(FINISHED), "Nothing is new.");
+                }
             }
             awaitLeft(0, "Nobody waits for an order that is finished.");
         }
@@ -272,10 +278,7 @@ class LongPolling extends Requirements {
                     () -> customer.isThere() || isParked()).isHeld;
             gauge.get(DEADLOCK);
             kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-            expectNews(customer
-                    .get("The request came while a step was being placed, and nobody"
-                            + " woke it. Take out the waiters when the step is written, in one step."),
-                    2, List.of(step));
+            expectNews(customer.get(ASLEEP_MEANWHILE), 2, List.of(step));
         }
     }
 
@@ -461,8 +464,7 @@ class LongPolling extends Requirements {
             for (int since = 0; since < 2; since++) {
                 poll(client, order, since, "&timeout=" + bad)
                         .get("`timeout` makes no sense here, so do not hold the request.")
-                        .expect(400,
-                                "`timeout` must be one whole number. Http.queryInteger sees to it.");
+                        .expect(400, SENSELESS);
             }
         }
         awaitLeft(0, "Who has been answered waits no more.");
@@ -488,25 +490,22 @@ class LongPolling extends Requirements {
     @DisplayName("a client that leaves is let go at once, and only this one")
     void gone() {
         String order = place();
-        Connection stays = poll(order, 1, LONG);
+        List<String> steps = anySteps();
         Connection leaves = poll(order, 1, LONG);
-        Connection crashes = poll(order, 1, LONG);
-        List<Connection> all = List.of(stays, leaves, crashes);
-        awaitHeld(3, all);
-        String step = anyStep();
-        added(order, step, 2);
-        for (Connection each : all) {
-            expectNews(each.get(ASLEEP), 2, List.of(step));
-            poll(each, order, 2, LONG);
-        }
-        awaitHeld(3, all);
-        talk.step("(then the last two of these clients close their connections)");
+        awaitHeld(1, List.of(leaves));
+        added(order, steps.get(0), 2);
+        expectNews(leaves.get(ASLEEP), 2, steps.subList(0, 1));
+        Connection stays = poll(order, 2, LONG);
+        poll(leaves, order, 2, LONG); // the second that is held on this connection
+        Connection crashes = poll(order, 2, LONG);
+        awaitHeld(3, List.of(stays, leaves, crashes));
+        talk.step("(then the last two clients close their connections)");
         leaves.close();
         crashes.reset();
         awaitLeft(1, "Nobody reads that answer any more, and yet the request is held."
                 + " Http.onGone tells when a client has left; take out this waiter, and no other.");
-        added(order, step, 3);
-        expectNews(stays.get(ASLEEP), 3, List.of(step));
+        added(order, steps.get(1), 3);
+        expectNews(stays.get(ASLEEP), 3, steps.subList(1, 2));
         awaitLeft(0, "Who has been answered waits no more.");
     }
 }

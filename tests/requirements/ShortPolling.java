@@ -48,18 +48,20 @@ class ShortPolling extends Requirements {
     @Requirement(id = "01.1", points = 2, todo = 4)
     @DisplayName("GET /stock tells what is left, with an entity tag and no-cache")
     void stock() {
-        int left = number(20, 900);
-        stockIs(left);
-        Answer answer = get("/stock")
-                .expect(200, "The stock is there, and nobody sent a tag.")
-                .expectJson("left", left, "The body must be the stock as it is now.")
-                .expectJson("asOf", "\"asOf\": the server's time, as in RFC 3339",
-                        ShortPolling::isTime,
-                        "Answer with the record Stock: it has both members.")
-                .expectHeader("Cache-Control", "Cache-Control: no-cache",
-                        ShortPolling::isNoCache,
-                        "Without no-cache a browser may show an old number without asking.");
-        tagOf(answer);
+        for (int left : new int[] {0, number(20, 900)}) {
+            stockIs(left);
+            Answer answer = get("/stock")
+                    .expect(200, "The stock is there, and nobody sent a tag.")
+                    .expectJson("left", left,
+                            "The body must be the stock as it is now.")
+                    .expectJson("asOf", "\"asOf\": the server's time, as in RFC 3339",
+                            ShortPolling::isTime,
+                            "Answer with the record Stock: it has both members.")
+                    .expectHeader("Cache-Control", "Cache-Control: no-cache",
+                            ShortPolling::isNoCache,
+                            "Without no-cache a browser may show an old number without asking.");
+            tagOf(answer);
+        }
         if (!clockMovesOn()) {
             throw get("/stock").failure("another \"asOf\" after a second", -1,
                     "The stock is the same, and the time that the answer tells is not.");
@@ -161,7 +163,7 @@ class ShortPolling extends Requirements {
                 .expect(304, "Several lines of a header are one list.");
         for (String list : List.of("W/\"" + word(6) + "\"", "\"\"",
                 "\"*" + word(3) + "\"",
-                "\"x" + strong.substring(1))) {
+                "\"x" + strong.substring(1), "\"W/" + strong.substring(1))) {
             get("/stock", "If-None-Match", list).expect(200,
                     "None of these tags is the current one. Compare whole tags.");
         }

@@ -30,7 +30,7 @@ class Webhook extends Requirements {
     private static final int LARGE = 60_000;
     private static final int PAIRS = 40;
     /// How many posts are in a large batch.
-    private static final int MANY = 300;
+    private static final int MANY = 120;
 
     private static final String SHARED =
             "All are signed rightly, and alone each one passes. Do two threads share a Mac, so"
@@ -451,8 +451,8 @@ class Webhook extends Requirements {
         }
     }
 
-    /// A delivery is held where it reads for the nth time what is published. Meanwhile comes another
-    /// post, or a copy of one of its own.
+    /// A delivery is held where it reads for the nth time what is published. Meanwhile comes
+    /// another post, or a copy of one of its own.
     ///
     /// @param first the names of the posts that are held, a letter each
     /// @param second the name of the other post
