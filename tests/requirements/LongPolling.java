@@ -29,14 +29,13 @@ class LongPolling extends Requirements {
     private static final String EARLY =
             "Nothing is new for this client, so its request must be held.";
     private static final String LOST =
-            "The step came after the look and before the wait, and"
-                    + " nobody woke the request. Look and park in one step, or park and look again.";
+            "The step came after the look and before the wait, and nobody woke the request. Look"
+                    + " and park in one step, or park and look again.";
     private static final String FINISHED =
-            "The order was finished between the look and the wait,"
-                    + " and this request is held. Nothing will wake it.";
+            "The order was finished between the look and the wait: nothing wakes this request.";
     private static final String ASLEEP_MEANWHILE =
-            "The request came while a step was being placed,"
-                    + " and nobody woke it. Take out the waiters when the step is written, in one step.";
+            "The request came while a step was placed, and nobody woke it. Take out the waiters"
+                    + " when the step is written, in one step.";
     private static final String SENSELESS =
             "`timeout` must be one whole number. Http.queryInteger sees to it.";
     private static final String ASLEEP =
