@@ -24,10 +24,6 @@ class ShortPolling extends Requirements {
     private static final int READS = 3;
     /// How many requests are sent two at a time.
     private static final int PAIRS = 40;
-    /// How many tags of other stocks a long list holds.
-    private static final int OTHERS = 500;
-    private static final String SHARED =
-            "The client has the current tag. Do two comparisons at once share a variable?";
     private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
 
     private void stockIs(int left) {
@@ -166,25 +162,6 @@ class ShortPolling extends Requirements {
                 "\"x" + strong.substring(1), "\"W/" + strong.substring(1))) {
             get("/stock", "If-None-Match", list).expect(200,
                     "None of these tags is the current one. Compare whole tags.");
-        }
-        comparedTogether(tag);
-    }
-
-    /// Long lists, two at a time: both threads are in the midst of their comparison at once.
-    private void comparedTogether(String tag) {
-        String other = word(8);
-        String list = ("\"" + other + "\", ").repeat(OTHERS) + tag;
-        talk.step("""
-                curl -sZ "localhost:%d/stock?[1-%d]" -H 'If-None-Match: '"$(
-                  printf '"%s", %%.0s' {1..%d})"'%s' -o /dev/null -w '%%{http_code}\\n' \\
-                  | sort | uniq -c""".formatted(program.port(), PAIRS * 2, other,
-                OTHERS, tag));
-        try (var one = Line.open(program, talk, null);
-                var two = Line.open(program, talk, one)) {
-            for (int i = 0; i < PAIRS; i++) {
-                atOnce(one, two, "GET", "/stock", null, "If-None-Match", list)
-                        .forEach(each -> each.expect(304, SHARED));
-            }
         }
     }
 
