@@ -67,6 +67,18 @@ public final class Connection implements AutoCloseable {
         return answer.isDone();
     }
 
+    /// Waits until the last request is held, some seconds at most.
+    ///
+    /// @return null where it is answered before
+    public Pauses.Held arrival(Pauses pauses) {
+        Pauses.Held held = null;
+        long ends = System.nanoTime() + SOON * 1_000_000L;
+        while (held == null && !isThere() && System.nanoTime() < ends) {
+            held = pauses.next(5);
+        }
+        return held;
+    }
+
     /// Waits for the answer to the last request, some seconds at most.
     ///
     /// @param likely why there might be none

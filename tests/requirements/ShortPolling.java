@@ -80,8 +80,7 @@ class ShortPolling extends Requirements {
             pauses().hold("before reading", nth);
             page.send("GET", "/stock", null,
                     known ? new String[] {"If-None-Match", old} : new String[0]);
-            Pauses.Held held = pauses().next(1);
-            while (held == null && !page.isThere()) held = pauses().next(1);
+            Pauses.Held held = page.arrival(pauses());
             pauses().holdNoMore();
             if (held != null) talk.step("(meanwhile, just before it reads the stock:)");
             shop.send("PUT", "/stock", json("left", left - 1));
@@ -165,14 +164,6 @@ class ShortPolling extends Requirements {
         }
     }
 
-    /// The answers to a request that is sent on two connections at the same instant.
-    private static List<Answer> atOnce(Line one, Line two, String method, String path,
-            String body, String... headers) {
-        one.send(method, path, body, headers);
-        two.send(method, path, body, headers);
-        return List.of(one.answer(), two.answer());
-    }
-
     @Requirement(id = "01.3", points = 2, todo = 1)
     @DisplayName("the tag is weak, and another stock has another one: no news is hidden")
     void news() {
@@ -233,7 +224,9 @@ class ShortPolling extends Requirements {
                 var two = Line.open(program, talk, one)) {
             for (int i = 0; i < PAIRS; i++) {
                 one.ask("PUT", "/stock", ten).expect(204, DONE_ALREADY);
-                List<Answer> both = atOnce(one, two, "POST", "/purchases", all);
+                one.send("POST", "/purchases", all);
+                two.send("POST", "/purchases", all);
+                List<Answer> both = List.of(one.answer(), two.answer());
                 int winner = both.getFirst().status() == 201 ? 0 : 1;
                 both.get(winner).expect(201, "There were enough for one of the two.");
                 both.get(1 - winner).expect(409,

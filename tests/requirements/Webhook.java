@@ -469,7 +469,7 @@ class Webhook extends Requirements {
         talk.step("# These two at the same instant:");
         send(one, wanted.subList(0, first.length()).toArray(Post[]::new));
         boolean isHeld;
-        try (Pauses.Held held = arrival(one)) {
+        try (Pauses.Held held = one.arrival(pauses())) {
             pauses().holdNoMore();
             isHeld = held != null;
             meanwhile(held, other, next,
@@ -510,17 +510,5 @@ class Webhook extends Requirements {
     private void send(Connection connection, Post... posts) {
         String body = batch(posts);
         connection.send("POST", "/webhook", body, "X-Hub-Signature-256", sign(body));
-    }
-
-    /// Waits until the request on `connection` is held.
-    ///
-    /// @return null where it is answered before
-    private Pauses.Held arrival(Connection connection) {
-        Pauses.Held held = null;
-        long ends = System.nanoTime() + SOON * 1_000_000L;
-        while (held == null && !connection.isThere() && System.nanoTime() < ends) {
-            held = pauses().next(5);
-        }
-        return held;
     }
 }

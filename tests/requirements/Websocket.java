@@ -362,6 +362,7 @@ class Websocket extends Requirements {
         join(word(8)).hearAll(lot, "Who goes is forgotten, but the bid stands.");
     }
 
+    /// Says a bid, which stands.
     private long stands(Peer bidder, int amount, String text, long before,
             Peer... all) {
         bidder.say(text);
