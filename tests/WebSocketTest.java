@@ -218,6 +218,7 @@ class WebSocketTest {
                     assertEquals("", answer.header("sec-websocket-protocol"));
                     assertEquals("", answer.header("sec-websocket-extensions"));
                     assertEquals("", answer.header("content-length"), "RFC 9110, 8.6");
+                    new Client(raw).hear("joined");
                 }
             }
         }
@@ -240,6 +241,7 @@ class WebSocketTest {
             Raw.Answer answer =
                     raw.request("GET", "/chat?name=ada", null, fields).head();
             assertEquals(101, answer.status(), () -> offer + " got " + answer);
+            new Client(raw).hear("joined");
             return answer.header("sec-websocket-protocol");
         }
     }
