@@ -214,14 +214,15 @@ class Room {
     }
 
     synchronized void join(Guest guest) {
+        if (!guest.member.isOpen()) return; // gone before it was here
         broadcast.add(guest.member);
         guests.add(guest);
         announce("joined", guest.name);
     }
 
     synchronized void leave(Guest guest) {
+        if (!guests.remove(guest)) return;
         broadcast.remove(guest.member);
-        guests.remove(guest);
         announce("left", guest.name);
     }
 

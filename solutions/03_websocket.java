@@ -260,6 +260,7 @@ class Bidder extends Endpoint {
     private final Auction auction;
     private final AtomicInteger unread = new AtomicInteger();
     private Session session;
+    private boolean isHere;
     Broadcast.Member member;
     String name;
 
@@ -277,12 +278,15 @@ class Bidder extends Endpoint {
                 text -> attempt(() -> auction.bid(this, Bids.amount(text))));
         session.addMessageHandler(ByteBuffer.class,
                 (part, last) -> Sockets.close(session, 1003));
-        member.thread().execute(() -> attempt(() -> auction.comesOrGoes(this, true)));
+        member.thread().execute(() -> {
+            isHere = member.isOpen(); // It may be gone before it was here.
+            if (isHere) attempt(() -> auction.comesOrGoes(this, true));
+        });
     }
 
     @Override
     public void onClose(Session session, CloseReason reason) {
-        attempt(() -> auction.comesOrGoes(this, false));
+        if (isHere) attempt(() -> auction.comesOrGoes(this, false));
     }
 
     private void attempt(Runnable action) {

@@ -393,6 +393,20 @@ class WebSocketTest {
     }
 
     @Test
+    @DisplayName("who resets during the handshake does not stay online")
+    void goneInTheHandshake() throws Exception {
+        for (int i = 0; i < 50; i++) {
+            new Raw(server.port).request("GET", "/chat?name=eve", null, UPGRADE)
+                    .reset();
+        }
+        try (Client ada = join("ada")) {
+            online(1);
+            assertEquals("ada",
+                    ada.say("alone").hear("message").get("from").stringValue());
+        }
+    }
+
+    @Test
     @DisplayName("what makes no sense is answered with an error to its sender, who stays")
     void nonsense() throws Exception {
         try (Client ada = join("ada"); Client bob = join("bob")) {

@@ -61,6 +61,12 @@ public final class Broadcast {
             return System.nanoTime() - duplex.heardAt();
         }
 
+        /// Asked on [#thread]: if it is open, `onClose` is yet to come. A client that resets during
+        /// the handshake gets `onOpen`, but never `onClose`.
+        public boolean isOpen() {
+            return session.isOpen();
+        }
+
         /// The thread that reads from this client and writes to it.
         public XnioIoThread thread() {
             return channel.getIoThread();
