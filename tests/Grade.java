@@ -3,7 +3,7 @@
 //JAVA 25+
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED
 //RUNTIME_OPTIONS -XX:SharedArchiveFile=build/grader/grade.jsa -Xlog:disable -XX:-PrintWarnings
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dgroovy.indy.optimize.threshold=0
 //DEPS info.picocli:picocli:4.7.7
 //DEPS org.jline:jline-terminal:4.5.0
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3

@@ -19,7 +19,11 @@ import java.util.concurrent.TimeoutException;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.apache.http.client.HttpClient;
+import org.apache.http.conn.scheme.PlainSocketFactory;
+import org.apache.http.conn.scheme.Scheme;
+import org.apache.http.conn.scheme.SchemeRegistry;
 import org.apache.http.impl.client.DefaultHttpClient;
+import org.apache.http.impl.conn.BasicClientConnectionManager;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.TestInfo;
@@ -54,10 +58,14 @@ public abstract class Requirements {
         QUIET.setLevel(Level.OFF);
     }
 
-    /// A client that sends each request once: a second try would hide the first.
+    /// A client that sends each request once: a second try would hide the first. It knows no
+    /// TLS, which would be set up for each anew.
     @SuppressWarnings("deprecation") // REST Assured takes no other
     private static HttpClient client() {
-        var client = new DefaultHttpClient();
+        var plain = new Scheme("http", 80, PlainSocketFactory.getSocketFactory());
+        var schemes = new SchemeRegistry();
+        schemes.register(plain);
+        var client = new DefaultHttpClient(new BasicClientConnectionManager(schemes));
         client.setHttpRequestRetryHandler((problem, count, context) -> false);
         return client;
     }
