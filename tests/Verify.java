@@ -54,6 +54,7 @@ class Verify implements Callable<Integer>, TestExecutionListener {
                     + " LongPolling, WebSocket, Form, Load, ...") List<String> names =
                             List.of();
 
+    private final StringBuilder failures = new StringBuilder();
     private int passed;
     private int failed;
     private int skipped;
@@ -77,6 +78,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
                 .build();
         LauncherFactory.create().execute(request, this);
         Chromium.stop();
+        if (!failures.isEmpty()) System.out
+                .print("\nWhat failed, once more\n" + failures);
         System.out.printf("%n%d passed, %d failed, %d skipped%n", passed, failed,
                 skipped);
         return failed > 0 ? 1 : passed > 0 ? 0 : 2;
@@ -111,16 +114,18 @@ class Verify implements Callable<Integer>, TestExecutionListener {
             }
             case FAILED -> {
                 failed++;
-                say("FAIL", test, why);
+                failures.append(say("FAIL", test, why));
             }
         }
     }
 
-    private void say(String verdict, TestIdentifier test, String detail) {
+    private String say(String verdict, TestIdentifier test, String detail) {
         long took = (System.nanoTime() - began) / 1_000_000;
-        System.out.printf("  %s %s%s%n", verdict, test.getDisplayName(),
-                took > 1_000 ? " (" + took / 100 / 10.0 + " s)" : "");
-        if (!detail.isEmpty()) System.out.println(detail.indent(7).stripTrailing());
+        String said = "  %s %s%s%n".formatted(verdict, test.getDisplayName(),
+                took > 1_000 ? " (" + took / 100 / 10.0 + " s)" : "")
+                + detail.indent(7);
+        System.out.print(said);
+        return said;
     }
 
     /// The message, and of the stack only the lines of this repo.

@@ -38,10 +38,20 @@ public final class Program implements AutoCloseable {
     private static final int MAX_OUTPUT = 8 * 1024 * 1024;
     private static final int KEPT = 64 * 1024;
     private static final Set<Program> RUNNING = ConcurrentHashMap.newKeySet();
+    private static final Object STARTING = new Object();
+    private static boolean ending;
 
     static {
-        Runtime.getRuntime()
-                .addShutdownHook(new Thread(() -> RUNNING.forEach(Program::close)));
+        Runtime.getRuntime().addShutdownHook(new Thread(Program::closeAll));
+    }
+
+    /// Ends all that runs when the grader itself ends. What is being started just then is known
+    /// before we look, and nothing is started any more.
+    private static void closeAll() {
+        synchronized (STARTING) {
+            ending = true;
+        }
+        RUNNING.forEach(Program::close);
     }
 
     private final String run =
@@ -55,7 +65,7 @@ public final class Program implements AutoCloseable {
     private final BlockingQueue<String> thrown = new LinkedBlockingQueue<>();
     private String lastThrown;
     private long written;
-    private volatile boolean stopped;
+    private boolean stopped;
     /// Why nobody should rely on it any more, though it may still run; or null.
     private volatile String spoiled;
     private int port;
@@ -84,8 +94,11 @@ public final class Program implements AutoCloseable {
         environment.put("PORT", "0");
         environment.put(RUN, run);
         environment.putAll(settings);
-        process = builder.start();
-        RUNNING.add(this);
+        synchronized (STARTING) {
+            if (ending) throw new IOException("the grader is being stopped");
+            process = builder.start();
+            RUNNING.add(this);
+        }
         process.getOutputStream().close();
         Thread.ofPlatform().daemon()
                 .start(() -> read(process.getInputStream(), output,
@@ -341,8 +354,9 @@ public final class Program implements AutoCloseable {
         return marked();
     }
 
+    /// Returns when it has ended, whoever began to close it.
     @Override
-    public void close() {
+    public synchronized void close() {
         if (stopped) return;
         stopped = true;
         end();
