@@ -236,7 +236,6 @@ class Bidder extends Endpoint {
     private final Auction auction;
     private final AtomicInteger unread = new AtomicInteger();
     private Session session;
-    private boolean isHere;
     Broadcast.Member member;
     String name;
 
@@ -254,15 +253,12 @@ class Bidder extends Endpoint {
                 text -> attempt(() -> auction.bid(this, Bids.amount(text))));
         session.addMessageHandler(ByteBuffer.class,
                 (part, last) -> Sockets.close(session, 1003));
-        member.thread().execute(() -> {
-            isHere = member.isOpen(); // It may be gone before it was here.
-            if (isHere) attempt(() -> auction.comesOrGoes(this, true));
-        });
+        attempt(() -> auction.comesOrGoes(this, true));
     }
 
     @Override
     public void onClose(Session session, CloseReason reason) {
-        if (isHere) attempt(() -> auction.comesOrGoes(this, false));
+        attempt(() -> auction.comesOrGoes(this, false));
     }
 
     private void attempt(Runnable action) {

@@ -144,7 +144,7 @@ class Guest extends Endpoint {
         session.setMaxTextMessageBufferSize(65_536);
         session.addMessageHandler(String.class, this::onText);
         session.addMessageHandler(ByteBuffer.class, (part, last) -> close(1003));
-        member.thread().execute(() -> room.join(this));
+        room.join(this);
     }
 
     private void onText(String text) {
@@ -214,15 +214,14 @@ class Room {
     }
 
     synchronized void join(Guest guest) {
-        if (!guest.member.isOpen()) return; // gone before it was here
         broadcast.add(guest.member);
         guests.add(guest);
         announce("joined", guest.name);
     }
 
     synchronized void leave(Guest guest) {
-        if (!guests.remove(guest)) return;
         broadcast.remove(guest.member);
+        guests.remove(guest);
         announce("left", guest.name);
     }
 

@@ -61,17 +61,6 @@ public final class Broadcast {
             return System.nanoTime() - duplex.heardAt();
         }
 
-        /// Asked on [#thread]: if it is open, `onClose` is yet to come. A client that resets during
-        /// the handshake gets `onOpen`, but never `onClose`.
-        public boolean isOpen() {
-            return session.isOpen();
-        }
-
-        /// The thread that reads from this client and writes to it.
-        public XnioIoThread thread() {
-            return channel.getIoThread();
-        }
-
         /// Ends the connection without a close frame, by a TCP reset.
         public void reset() {
             duplex.reset();
@@ -143,14 +132,14 @@ public final class Broadcast {
     }
 
     private Circle circle(Member member) {
-        return circles.computeIfAbsent(member.thread(), Circle::new);
+        return circles.computeIfAbsent(member.channel.getIoThread(), Circle::new);
     }
 
     /// Call this in `onClose`. What is not sent yet, such as a close frame, and the farewell of
     /// the other side have 5 seconds.
     public void remove(Member member) {
         circle(member).members.remove(member);
-        member.thread().executeAfter(
+        member.channel.getIoThread().executeAfter(
                 () -> IoUtils.safeClose(member.channel), 5, TimeUnit.SECONDS);
     }
 

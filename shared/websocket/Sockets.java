@@ -27,10 +27,12 @@ import jakarta.websocket.server.ServerEndpointConfig;
 import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.xnio.IoUtils;
 import org.xnio.StreamConnection;
+import org.xnio.XnioIoThread;
 import shared.Problem;
 import shared.Serve;
 
@@ -42,7 +44,8 @@ public final class Sockets {
     private Sockets() {}
 
     /// A handler that upgrades. Each connection gets an endpoint of its own from `endpoints`; its
-    /// class need not be public, as the container does not create it.
+    /// class need not be public, as the container does not create it. On the connection's I/O
+    /// thread `onOpen` is called, before any message, and `onClose` once, only after it.
     ///
     /// @param path as given to [shared.Routes#get]
     /// @param subprotocol the one that is selected where the client offers it
@@ -130,6 +133,39 @@ public final class Sockets {
         return lines != null && lines.size() == 1 && lines.getFirst().matches(pattern);
     }
 
+    /// The container calls `onOpen` on a worker thread, also for a client that has gone meanwhile,
+    /// for which it never calls `onClose`. It reads messages when `onOpen` has returned.
+    private static final class Ordered extends Endpoint {
+        private final Endpoint endpoint;
+        private volatile boolean isOpen;
+
+        Ordered(Endpoint endpoint) {
+            this.endpoint = endpoint;
+        }
+
+        @Override
+        public void onOpen(Session session, EndpointConfig config) {
+            XnioIoThread thread = channel(session).getIoThread();
+            if (thread == Thread.currentThread()) open(session, config);
+            else CompletableFuture.runAsync(() -> open(session, config), thread).join();
+        }
+
+        private void open(Session session, EndpointConfig config) {
+            isOpen = session.isOpen();
+            if (isOpen) endpoint.onOpen(session, config);
+        }
+
+        @Override
+        public void onClose(Session session, CloseReason reason) {
+            if (isOpen) endpoint.onClose(session, reason);
+        }
+
+        @Override
+        public void onError(Session session, Throwable problem) {
+            endpoint.onError(session, problem);
+        }
+    }
+
     private static final class Configurator extends ServerEndpointConfig.Configurator {
         private final Supplier<? extends Endpoint> endpoints;
 
@@ -139,7 +175,7 @@ public final class Sockets {
 
         @Override
         public <T> T getEndpointInstance(Class<T> type) {
-            return type.cast(endpoints.get());
+            return type.cast(new Ordered(endpoints.get()));
         }
 
         /// The container adds headers of old drafts, and one that RFC 9110 section 8.6 forbids.
