@@ -133,18 +133,14 @@ class Grade {
                     : names.stream().map(Exercise::named).toList();
             Speed.warm();
             List<Verdict> verdicts = new ArrayList<>();
-            for (Exercise each : exercises) {
-                Path file = each.file(solution);
-                Verdict verdict = exercises.size() > 1 && each.isUntouched(file)
-                        ? Verdict.untouched(each, file)
-                        : Grading.of(each, file, chosen,
-                                doing -> progress(each.number() + ": " + doing));
-                verdicts.add(verdict);
-                if (!solution) Progress.note(verdict);
-                clearProgress();
-                System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
-                        : REPORT.brief(verdict));
-            }
+            Grading.all(exercises, solution, chosen, doing -> progress(doing),
+                    verdict -> {
+                        verdicts.add(verdict);
+                        if (!solution) Progress.note(verdict);
+                        clearProgress();
+                        System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
+                                : REPORT.brief(verdict));
+                    });
             write(verdicts);
             System.out.println(REPORT.end(verdicts, chosen));
             Speed.prepare(doing -> progress(doing));

@@ -7,9 +7,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
@@ -31,20 +33,36 @@ public final class Grading implements TestExecutionListener {
     private static volatile Grading current;
 
     private final Exercise exercise;
-    private final Path folder;
-    private final Build build;
+    private final Path file;
     private final long seed;
-    private final long ends = System.nanoTime() + WALL_SECONDS * 1_000_000_000L;
+    /// How long it took to compile and start it, in nanoseconds.
+    private final long started;
     private final Pauses pauses = new Pauses();
     private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
+    private Path folder;
+    private Build build;
     private Program program;
-    private String disorder;
+    private long ends = Long.MAX_VALUE;
+    private String trouble;
 
-    private Grading(Exercise exercise, Build build, Path folder, long seed) {
+    /// Compiles `file`, and starts it.
+    private Grading(Exercise exercise, Path file, long seed,
+            Consumer<String> progress) {
         this.exercise = exercise;
-        this.build = build;
-        this.folder = folder;
+        this.file = file;
         this.seed = seed;
+        long began = System.nanoTime();
+        for (var each : undecided(exercise)) results.put(each.id(), each);
+        try {
+            folder = temporary();
+            progress.accept("compiling");
+            build = Build.of(exercise, file, folder);
+            progress.accept("starting");
+            program();
+        } catch (Trouble e) {
+            trouble = e.getMessage();
+        }
+        started = System.nanoTime() - began;
     }
 
     /// Grades `file` as a submission to `exercise`.
@@ -53,29 +71,63 @@ public final class Grading implements TestExecutionListener {
     /// @param progress hears what is being done
     public static synchronized Verdict of(Exercise exercise, Path file, long seed,
             Consumer<String> progress) {
-        long began = System.nanoTime();
-        List<Verdict.Result> results = undecided(exercise);
-        String trouble = null;
-        String note = null;
-        Path folder = temporary();
         var before = Snapshots.all();
-        try {
-            progress.accept("compiling");
-            Build build = Build.of(exercise, file, folder);
-            progress.accept("starting");
-            Grading grading = new Grading(exercise, build, folder, seed);
-            results = grading.run(results, progress);
-            trouble = grading.disorder;
-        } catch (Trouble e) {
-            trouble = e.getMessage();
-        } finally {
-            delete(folder);
-            note = Snapshots.keepChanged(before);
+        return new Grading(exercise, file, seed, progress).verdict(before, progress);
+    }
+
+    /// Grades exercises, in order. While one is checked, the next one is compiled and started
+    /// already. Where there are several, one that nobody has worked on is not run.
+    ///
+    /// @param solution whether to grade the solutions in place of the learner's files
+    /// @param done hears each verdict as soon as it is known
+    public static synchronized void all(List<Exercise> exercises, boolean solution,
+            long seed, Consumer<String> progress, Consumer<Verdict> done) {
+        List<Exercise> begun = exercises.size() == 1 ? exercises
+                : exercises.stream()
+                        .filter(each -> !each.isUntouched(each.file(solution)))
+                        .toList();
+        Iterator<Exercise> rest = begun.iterator();
+        var before = Snapshots.all();
+        var next = start(rest, solution, seed);
+        for (Exercise each : exercises) {
+            if (!begun.contains(each)) {
+                done.accept(Verdict.untouched(each, each.file(solution)));
+                continue;
+            }
+            progress.accept(each.number() + ": starting");
+            Grading grading = next.join();
+            next = start(rest, solution, seed);
+            done.accept(grading.verdict(before,
+                    doing -> progress.accept(each.number() + ": " + doing)));
+            before = Snapshots.all();
         }
-        List<Exercise.Todo> todos = Files.isReadable(file) ? todos(file) : List.of();
-        return new Verdict(exercise, Build.shown(file), seed, trouble, note, results,
-                todos,
-                (System.nanoTime() - began) / 1_000_000);
+    }
+
+    private static CompletableFuture<Grading> start(Iterator<Exercise> rest,
+            boolean solution, long seed) {
+        if (!rest.hasNext()) return null;
+        Exercise exercise = rest.next();
+        return CompletableFuture.supplyAsync(() -> new Grading(exercise,
+                exercise.file(solution), seed, doing -> {}));
+    }
+
+    /// Checks each requirement, and ends the program.
+    ///
+    /// @param before the exercises' files, as they ought to be still
+    private Verdict verdict(Map<Exercise, byte[]> before, Consumer<String> progress) {
+        long began = System.nanoTime();
+        try {
+            progress.accept("checking");
+            if (trouble == null) check();
+        } finally {
+            if (program != null) program.close();
+            pauses.close();
+            if (folder != null) delete(folder);
+        }
+        return new Verdict(exercise, Build.shown(file), seed, trouble,
+                Snapshots.keepChanged(before), List.copyOf(results.values()),
+                Files.isReadable(file) ? todos(file) : List.of(),
+                (started + System.nanoTime() - began) / 1_000_000);
     }
 
     private static List<Exercise.Todo> todos(Path file) {
@@ -100,13 +152,10 @@ public final class Grading implements TestExecutionListener {
                 .sorted(Comparator.comparing(Verdict.Result::id)).toList();
     }
 
-    private List<Verdict.Result> run(List<Verdict.Result> undecided,
-            Consumer<String> progress) {
-        for (var each : undecided) results.put(each.id(), each);
+    private void check() {
+        ends = System.nanoTime() + WALL_SECONDS * 1_000_000_000L;
         current = this;
         try {
-            program(); // what never gets ready has no requirements decided
-            progress.accept("checking");
             var request = LauncherDiscoveryRequestBuilder.request()
                     .selectors(selectClass(exercise.requirements()))
                     .configurationParameter(
@@ -114,13 +163,10 @@ public final class Grading implements TestExecutionListener {
                             "false")
                     .build();
             launcher().execute(request, this);
-            if (disorder == null) disorder = program.disorder();
+            if (trouble == null) trouble = program.disorder();
         } finally {
-            if (program != null) program.close();
-            pauses.close();
             current = null;
         }
-        return List.copyOf(results.values());
     }
 
     static Launcher launcher() {
@@ -176,7 +222,7 @@ public final class Grading implements TestExecutionListener {
         }
         if (program != null && program.isUsable()) return program;
         if (program != null) {
-            if (disorder == null) disorder = program.disorder();
+            if (trouble == null) trouble = program.disorder();
             program.close();
         }
         program = Program.start(build, folder,

@@ -88,7 +88,7 @@ public final class Snapshots {
         return changed.isEmpty() ? null
                 : "While this was graded, the file of exercise "
                         + String.join(", ", changed)
-                        + " changed. If you did not save it, your program did: `./jbang undo "
+                        + " changed. If you did not save it, a program did: `./jbang undo "
                         + changed.getFirst() + "` brings back what it was.";
     }
 
