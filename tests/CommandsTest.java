@@ -311,6 +311,31 @@ class CommandsTest {
     }
 
     @Test
+    @DisplayName("a program that starts while another one is checked changes no verdict of that")
+    void startedAhead() throws Exception {
+        Files.writeString(file, solved);
+        Exercise second = Exercise.named("02");
+        String bad = Exercise.read(second.file(true)).replace("    void main() {\n", """
+                    void main() throws java.io.IOException {
+                        var other = java.nio.file.Path.of("%s");
+                        java.nio.file.Files.writeString(other, "gone");
+                        Runnable loop = () -> {
+                            while (true) System.out.println("x".repeat(1_000));
+                        };
+                        for (int i = 0; i < 20; i++) new Thread(loop).start();
+                        loop.run();
+                """.formatted(file));
+        Files.writeString(repo.resolve("exercises/" + second + ".java"), bad);
+        Result result = run(2, "grade", "01", "02");
+        for (String said : List.of(" 11 of 11  done", "the file of exercise 01 changed",
+                " 0 of 12  It was stopped before it was ready")) {
+            assertTrue(result.out.contains(said), result.out);
+        }
+        run(0, "undo", "01");
+        assertEquals(solved, Files.readString(file));
+    }
+
+    @Test
     @DisplayName("a teacher gets one table for a folder of learners")
     void classroom() throws Exception {
         Path folder = temp.resolve("class");

@@ -71,8 +71,8 @@ public final class Grading implements TestExecutionListener {
     /// @param progress hears what is being done
     public static synchronized Verdict of(Exercise exercise, Path file, long seed,
             Consumer<String> progress) {
-        var before = Snapshots.all();
-        return new Grading(exercise, file, seed, progress).verdict(before, progress);
+        var files = Snapshots.all();
+        return new Grading(exercise, file, seed, progress).verdict(files, progress);
     }
 
     /// Grades exercises, in order. While one is checked, the next one is compiled and started
@@ -87,7 +87,7 @@ public final class Grading implements TestExecutionListener {
                         .filter(each -> !each.isUntouched(each.file(solution)))
                         .toList();
         Iterator<Exercise> rest = begun.iterator();
-        var before = Snapshots.all();
+        var files = Snapshots.all();
         var next = start(rest, solution, seed);
         for (Exercise each : exercises) {
             if (!begun.contains(each)) {
@@ -97,9 +97,8 @@ public final class Grading implements TestExecutionListener {
             progress.accept(each.number() + ": starting");
             Grading grading = next.join();
             next = start(rest, solution, seed);
-            done.accept(grading.verdict(before,
+            done.accept(grading.verdict(files,
                     doing -> progress.accept(each.number() + ": " + doing)));
-            before = Snapshots.all();
         }
     }
 
@@ -113,8 +112,8 @@ public final class Grading implements TestExecutionListener {
 
     /// Checks each requirement, and ends the program.
     ///
-    /// @param before the exercises' files, as they ought to be still
-    private Verdict verdict(Map<Exercise, byte[]> before, Consumer<String> progress) {
+    /// @param files the exercises' files as they ought to be; afterwards as they are
+    private Verdict verdict(Map<Exercise, byte[]> files, Consumer<String> progress) {
         long began = System.nanoTime();
         try {
             progress.accept("checking");
@@ -125,7 +124,7 @@ public final class Grading implements TestExecutionListener {
             if (folder != null) delete(folder);
         }
         return new Verdict(exercise, Build.shown(file), seed, trouble,
-                Snapshots.keepChanged(before), List.copyOf(results.values()),
+                Snapshots.keepChanged(files), List.copyOf(results.values()),
                 Files.isReadable(file) ? todos(file) : List.of(),
                 (started + System.nanoTime() - began) / 1_000_000);
     }

@@ -42,7 +42,7 @@ public final class Report {
                 : "fails " + String.join(" ", verdict.results().stream()
                         .filter(each -> !each.passed()).map(Result::id).toList());
         return "%-42s %3d of %2d  %s%n".formatted(verdict.file(), verdict.earned(),
-                verdict.points(), state);
+                verdict.points(), state) + note(verdict);
     }
 
     private static boolean isOpen(Result result) {

@@ -74,17 +74,21 @@ public final class Snapshots {
     /// Keeps what was in files that are not the same any more: they may have been saved meanwhile,
     /// or a submission has changed or deleted them.
     ///
+    /// @param known what was in them; afterwards what is in them now
     /// @return a sentence about it, or null
-    static String keepChanged(Map<Exercise, byte[]> before) {
+    static String keepChanged(Map<Exercise, byte[]> known) {
+        Map<Exercise, byte[]> now = all();
         List<String> changed = new ArrayList<>();
-        before.forEach((exercise, bytes) -> {
-            if (Arrays.equals(bytes, bytes(exercise.file(false)))) return;
+        known.forEach((exercise, bytes) -> {
+            if (Arrays.equals(bytes, now.get(exercise))) return;
             if (of(exercise).stream()
                     .noneMatch(each -> Arrays.equals(bytes, bytes(each)))) {
                 keep(exercise, bytes);
             }
             changed.add(exercise.number());
         });
+        known.clear();
+        known.putAll(now);
         return changed.isEmpty() ? null
                 : "While this was graded, the file of exercise "
                         + String.join(", ", changed)
