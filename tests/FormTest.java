@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import grader.ClassPath;
 import grader.Exercise;
 import grader.Grading;
+import grader.Verdict;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -274,11 +275,16 @@ class FormTest {
     }
 
     @Test
-    @DisplayName("the README's table is what the scripts say of themselves, and its links lead somewhere")
+    @DisplayName("the README's table is what the scripts say of themselves, its points and its links are right")
     void readme() throws Exception {
         String readme = Files.readString(ROOT.resolve("README.md"));
         String table = Format.table(ROOT);
         assertTrue(readme.contains(table), "run `./jbang format`; wanted:\n" + table);
+        int points = Exercise.all().stream()
+                .flatMap(each -> Grading.undecided(each).stream())
+                .mapToInt(Verdict.Result::points).sum();
+        assertTrue(readme.contains("18/" + points + "\n"),
+                "of a class's table; all points are " + points);
         var links = Pattern.compile("\\]\\(([^)#]+)\\)").matcher(readme);
         while (links.find()) {
             String target = links.group(1);
