@@ -137,7 +137,7 @@ public final class Sockets {
     /// for which it never calls `onClose`. It reads messages when `onOpen` has returned.
     private static final class Ordered extends Endpoint {
         private final Endpoint endpoint;
-        private volatile boolean isOpen;
+        private volatile boolean opened;
 
         Ordered(Endpoint endpoint) {
             this.endpoint = endpoint;
@@ -151,13 +151,13 @@ public final class Sockets {
         }
 
         private void open(Session session, EndpointConfig config) {
-            isOpen = session.isOpen();
-            if (isOpen) endpoint.onOpen(session, config);
+            opened = session.isOpen();
+            if (opened) endpoint.onOpen(session, config);
         }
 
         @Override
         public void onClose(Session session, CloseReason reason) {
-            if (isOpen) endpoint.onClose(session, reason);
+            if (opened) endpoint.onClose(session, reason);
         }
 
         @Override

@@ -38,7 +38,6 @@ public final class Program implements AutoCloseable {
     private static final int MAX_OUTPUT = 8 * 1024 * 1024;
     private static final int KEPT = 64 * 1024;
     private static final Set<Program> RUNNING = ConcurrentHashMap.newKeySet();
-    private static final Object STARTING = new Object();
     private static boolean ending;
 
     static {
@@ -48,7 +47,7 @@ public final class Program implements AutoCloseable {
     /// Ends all that runs when the grader itself ends. What is being started just then is known
     /// before we look, and nothing is started any more.
     private static void closeAll() {
-        synchronized (STARTING) {
+        synchronized (RUNNING) {
             ending = true;
         }
         RUNNING.forEach(Program::close);
@@ -94,7 +93,7 @@ public final class Program implements AutoCloseable {
         environment.put("PORT", "0");
         environment.put(RUN, run);
         environment.putAll(settings);
-        synchronized (STARTING) {
+        synchronized (RUNNING) {
             if (ending) throw new IOException("the grader is being stopped");
             process = builder.start();
             RUNNING.add(this);
