@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Exercise: short polling for the stock of a flash sale
+//DESCRIPTION Exercise: a flash sale
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
 //FILES 01_short_polling.java
 //FILES 01_short_polling.html=../exercises/01_short_polling.html

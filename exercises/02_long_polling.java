@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Exercise: long polling for a food order on its way
+//DESCRIPTION Exercise: a food order on its way
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
 //FILES 02_long_polling.java
 //FILES 02_long_polling.html=../exercises/02_long_polling.html
@@ -307,8 +305,8 @@ interface LongPoller {
 class FoodOrders {
     static HttpHandler routes() {
         Restaurant restaurant = new Restaurant();
-        Serve.onStop(restaurant::stop);
         return new Routes()
+                .onStop(restaurant::stop)
                 .always("Cache-Control", "no-store")
                 .page("02_long_polling", LongPoller.SCRIPT)
                 .known("id", restaurant.orders::containsKey)

@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Exercise: WebSocket for a live auction
+//DESCRIPTION Exercise: a live auction
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
@@ -317,8 +315,8 @@ interface AuctionClient {
 class LiveAuction {
     static HttpHandler routes() {
         Auction auction = new Auction();
-        Serve.onStop(() -> auction.broadcast.close(1001));
         return new Routes()
+                .onStop(() -> auction.broadcast.close(1001))
                 .page("03_websocket", AuctionClient.SCRIPT)
                 .get("/auction", Door.into(auction))
                 .get("/bidders", exchange -> Http.json(exchange, 200,

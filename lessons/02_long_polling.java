@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //DESCRIPTION Long polling: the server holds a request until it has news, here of a payment
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
 //FILES 02_long_polling.java
 //FILES 02_long_polling.html
@@ -342,8 +340,8 @@ class Naive {
 class LongPolling {
     static HttpHandler routes() {
         Desk desk = new Desk();
-        Serve.onStop(desk::stop);
         return new Routes()
+                .onStop(desk::stop)
                 .always("Cache-Control", "no-store")
                 .page("02_long_polling", LongPoller.SCRIPT)
                 .known("id", desk.payments::containsKey)

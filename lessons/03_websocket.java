@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //DESCRIPTION WebSocket: one connection on which both sides talk at any time, here a chat
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS io.undertow:undertow-servlet:2.3.26.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
@@ -349,8 +347,8 @@ class Cable {
 class Websocket {
     static HttpHandler routes() {
         Room room = new Room();
-        Serve.onStop(() -> room.broadcast.close(1001));
         return new Routes()
+                .onStop(() -> room.broadcast.close(1001))
                 .page("03_websocket", ChatClient.SCRIPT)
                 .get("/chat", Door.into(room))
                 .get("/online", exchange -> Http.json(exchange, 200,

@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //DESCRIPTION Server-sent events: one answer that never ends, for notices and a dashboard
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
 //FILES 04_server_sent_events.java
 //FILES 04_server_sent_events.html
@@ -364,8 +362,8 @@ interface Subscriber {
 class ServerSentEvents {
     static HttpHandler routes() {
         Feed feed = new Feed();
-        Serve.onStop(() -> feed.end(false));
         return new Routes()
+                .onStop(() -> feed.end(false))
                 .always("Cache-Control", "no-store")
                 .page("04_server_sent_events", Subscriber.SCRIPT)
                 .post("/events", feed::publish)

@@ -1,7 +1,6 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
 //DESCRIPTION Webhook: a payment gateway calls the shop back, signed, until it is heard
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
@@ -349,8 +348,8 @@ class Webhook {
         Secret github = new Secret("It's a Secret to Everybody".getBytes(), "");
         Orders orders = new Orders();
         Gateway gateway = new Gateway();
-        Serve.onStop(gateway.threads::shutdownNow);
         return new Routes()
+                .onStop(gateway.threads::shutdownNow)
                 .always("Cache-Control", "no-store")
                 .page("05_webhook")
                 .put("/endpoint", (exchange, body) -> {

@@ -1,5 +1,7 @@
 package shared;
 
+//DEPS tools.jackson.core:jackson-databind:3.1.7
+
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.AttachmentKey;
 import io.undertow.util.Headers;
@@ -54,7 +56,8 @@ public final class Http {
         exchange.setStatusCode(status).endExchange();
     }
 
-    static void send(HttpServerExchange exchange, int status, String type,
+    /// Answers with a text of any media type, in UTF-8.
+    public static void send(HttpServerExchange exchange, int status, String type,
             String text) {
         exchange.setStatusCode(status);
         exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, type);

@@ -13,11 +13,11 @@ import java.util.Objects;
 /// in between: a race that shows once in a million runs then shows in every one. Elsewhere it
 /// does nothing.
 ///
-/// The program calls the grader: it connects to the port in `ON_THE_WIRE_PAUSES`, sends the name
-/// of the place and LF, and goes on when a byte comes or the connection ends. While it is held it
+/// The program calls the grader: it connects to the port in [Graded#PAUSES], sends the name of
+/// the place and LF, and goes on when a byte comes or the connection ends. While it is held it
 /// sends `b` once, as soon as another thread waits for a lock that the held one has.
 public final class Pause {
-    private static final String PORT = System.getenv("ON_THE_WIRE_PAUSES");
+    private static final String PORT = System.getenv(Graded.PAUSES);
     private static final int LOOK_MS = 2;
 
     private Pause() {}

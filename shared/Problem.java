@@ -21,7 +21,7 @@ public final class Problem extends RuntimeException {
     ///
     /// @param number of the TODO, from 1
     public static Problem todo(int number) {
-        return new Problem(501, "TODO " + number + " is not done yet.");
+        return new Problem(501, Graded.todo(number));
     }
 
     /// Is this an answer of [#todo]?

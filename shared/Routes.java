@@ -1,5 +1,7 @@
 package shared;
 
+//SOURCES page/*.java
+
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.Headers;
@@ -8,12 +10,15 @@ import io.undertow.util.Methods;
 import io.undertow.util.PathTemplateMatch;
 import io.undertow.util.PathTemplateMatcher;
 import java.io.ByteArrayOutputStream;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.xnio.IoUtils;
+import shared.page.Page;
 
 /// A table of paths and methods. It settles the errors that are the same for every handler, in
 /// this order: 404 unknown path or id, 405, 413, 415; what a handler throws as [Problem] comes
@@ -37,6 +42,7 @@ public final class Routes implements HttpHandler {
             new PathTemplateMatcher<>();
     private final Map<String, Predicate<String>> known = new LinkedHashMap<>();
     private final Map<HttpString, String> always = new LinkedHashMap<>();
+    private final List<Runnable> stops = new ArrayList<>();
 
     /// Answers GET, and HEAD with the same headers.
     public Routes get(String path, HttpHandler handler) {
@@ -65,6 +71,16 @@ public final class Routes implements HttpHandler {
     public Routes known(String parameter, Predicate<String> predicate) {
         known.put(parameter, predicate);
         return this;
+    }
+
+    /// Runs `action` when the server stops, before connections are cut: the place to tell clients.
+    public Routes onStop(Runnable action) {
+        stops.add(action);
+        return this;
+    }
+
+    List<Runnable> stops() {
+        return List.copyOf(stops);
     }
 
     /// Serves the lesson's page at `/`: its source as a notebook, its demo, the wire view.
@@ -123,8 +139,8 @@ public final class Routes implements HttpHandler {
         } catch (Problem problem) {
             Http.problem(exchange, problem);
         } catch (Exception | Error fault) {
-            System.err.println("500 " + exchange.getRequestMethod() + " "
-                    + exchange.getRequestPath() + ": " + fault);
+            System.err.println(Graded.fault(exchange.getRequestMethod() + " "
+                    + exchange.getRequestPath(), fault));
             Http.problem(exchange,
                     new Problem(500, "The server failed; its terminal says why."));
         }

@@ -1,5 +1,10 @@
 package shared;
 
+//DEPS io.undertow:undertow-core:2.3.27.Final
+//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
+//SOURCES undertow/HostHeaderHandler.java
+//SOURCES wire/*.java
+
 import io.undertow.UndertowOptions;
 import io.undertow.connector.ByteBufferPool;
 import io.undertow.server.DefaultByteBufferPool;
@@ -9,16 +14,12 @@ import io.undertow.server.handlers.GracefulShutdownHandler;
 import io.undertow.server.handlers.HttpContinueReadHandler;
 import io.undertow.server.protocol.http.HttpOpenListener;
 import io.undertow.util.HeaderMap;
-import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
-import io.undertow.util.Methods;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.util.List;
-import java.util.Set;
-import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Stream;
@@ -29,13 +30,12 @@ import org.xnio.StreamConnection;
 import org.xnio.Xnio;
 import org.xnio.XnioWorker;
 import org.xnio.channels.AcceptingChannel;
+import shared.wire.Tap;
+import shared.wire.Wire;
 
-/// Serves a lesson's handler on 127.0.0.1, refuses requests that a foreign page may have sent,
-/// and stops in order. Every connection passes the [Tap] of the wire view.
+/// Serves a lesson's handler on 127.0.0.1 and stops in order. Every connection passes the [Tap]
+/// of the wire view, every request [HostAndOrigin].
 public final class Serve {
-    private static final Set<HttpString> SAFE =
-            Set.of(Methods.GET, Methods.HEAD, Methods.OPTIONS);
-    private static final List<Runnable> STOPS = new CopyOnWriteArrayList<>();
     private static final List<Logger> QUIET =
             Stream.of("io.undertow", "org.xnio", "org.jboss")
                     .map(Logger::getLogger).toList();
@@ -62,18 +62,18 @@ public final class Serve {
         }
     }
 
-    /// Who graded this process, if anyone: by this header the grader knows its own program, and
-    /// on which I/O thread a connection is.
-    private static final String RUN = System.getenv("ON_THE_WIRE_RUN");
-    private static final HttpString RUN_HEADER = new HttpString("On-The-Wire-Run");
+    private static final String RUN = System.getenv(Graded.RUN);
+    private static final HttpString RUN_HEADER = new HttpString(Graded.RUN_HEADER);
 
     private final AcceptingChannel<? extends StreamConnection> server;
     private final GracefulShutdownHandler running;
+    private final List<Runnable> stops;
 
     /// The port that is listened on.
     public final int port;
 
     private Serve(HttpHandler routes, int wanted) throws IOException {
+        stops = routes instanceof Routes table ? table.stops() : List.of();
         Wire wire = new Wire();
         running =
                 new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
@@ -132,11 +132,6 @@ public final class Serve {
         return Integer.parseInt(value);
     }
 
-    /// Runs `action` when the server stops, before connections are cut: the place to tell clients.
-    public static void onStop(Runnable action) {
-        STOPS.add(action);
-    }
-
     /// Prints one sentence on standard error and ends the process with exit code 2.
     public static void fail(String sentence) {
         System.err.println(sentence);
@@ -149,14 +144,14 @@ public final class Serve {
         try {
             server.close();
             running.shutdown();
-            STOPS.forEach(Runnable::run);
+            stops.forEach(Runnable::run);
             running.awaitShutdown(1_000);
         } catch (IOException | InterruptedException e) {
             System.err.println("Stopped in disorder: " + e);
         }
     }
 
-    /// What stands before every handler: 421 and 403, and the headers of every answer.
+    /// What stands before every handler: the headers of every answer, and 421 and 403.
     private static void check(HttpServerExchange exchange, Wire wire,
             HttpHandler routes)
             throws Exception {
@@ -166,36 +161,10 @@ public final class Serve {
         if (RUN != null) {
             answer.put(RUN_HEADER, RUN + " " + exchange.getIoThread().getName());
         }
-        int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class)
-                .getPort();
-        HeaderMap request = exchange.getRequestHeaders();
-        var hosts = request.get(Headers.HOST);
-        Set<String> own = Set.of("localhost:" + port, "127.0.0.1:" + port);
-        if (hosts == null || hosts.size() != 1 || !own.contains(hosts.getFirst())
-                || !own.contains(authority(exchange, hosts.getFirst()))) {
-            Http.problem(exchange, new Problem(421,
-                    "The Host header must be localhost:" + port + " or 127.0.0.1:"
-                            + port + "."));
-            return;
-        }
-        var origins = request.get(Headers.ORIGIN);
-        boolean acts = !SAFE.contains(exchange.getRequestMethod())
-                || request.contains(Headers.UPGRADE);
-        if (acts && origins != null && (origins.size() != 1
-                || !origins.getFirst().equals("http://" + hosts.getFirst()))) {
-            Http.problem(exchange,
-                    new Problem(403, "A page of another origin may not do this."));
-            return;
-        }
-        if (exchange.getRelativePath()
+        Problem foreign = HostAndOrigin.check(exchange);
+        if (foreign != null) Http.problem(exchange, foreign);
+        else if (exchange.getRelativePath()
                 .equals("/_/page/wire")) wire.handler.handleRequest(exchange);
         else routes.handleRequest(exchange);
-    }
-
-    /// The host of an absolute-form target (RFC 9112 section 3.2.2), which overrides Host.
-    private static String authority(HttpServerExchange exchange, String host) {
-        return exchange.isHostIncludedInRequestURI()
-                ? exchange.getRequestURI().replaceFirst("^[^:]*://([^/?#]*).*", "$1")
-                : host;
     }
 }

@@ -1,9 +1,7 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Exercise: server-sent events for the log of a build
+//DESCRIPTION Exercise: a build's log, live
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java
 //FILES 04_server_sent_events.java
 //FILES 04_server_sent_events.html=../exercises/04_server_sent_events.html
@@ -394,8 +392,8 @@ interface Follower {
 class ServerSentEvents {
     static HttpHandler routes() {
         Builds builds = new Builds();
-        Serve.onStop(() -> EventStream.OPEN.forEach(EventStream::end));
         return new Routes()
+                .onStop(() -> EventStream.OPEN.forEach(EventStream::end))
                 .known("b", builds::has)
                 .page("04_server_sent_events", Follower.SCRIPT)
                 .post("/builds", builds::create)

@@ -1,7 +1,6 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Exercise: a webhook by which Instagram's posts appear on Facebook
+//DESCRIPTION Exercise: Instagram's post on Facebook
 //JAVA 25+
-//RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 //SOURCES ../shared/*.java

@@ -6,15 +6,16 @@
 //SOURCES Grade.java
 //SOURCES RepoCopy.java
 //SOURCES BareLoop.java
-//SOURCES Crowd.java
+//SOURCES ManyClients.java
 //SOURCES FanOut.java
 //SOURCES Plot.java
-//SOURCES Raw.java
+//SOURCES RawHttp.java
 //SOURCES Server.java
 
-import grader.ClassPath;
-import grader.Exercise;
-import grader.Reports;
+import grader.repo.Repo;
+import grader.build.ClassPath;
+import grader.repo.Exercise;
+import grader.report.Reports;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -290,7 +291,7 @@ class Bench implements Callable<Integer> {
 
     private void watch() throws Exception {
         Path file = repo.resolve("exercises/03_websocket.java");
-        String solved = Exercise.read(repo.resolve("solutions/03_websocket.java"))
+        String solved = Repo.read(repo.resolve("solutions/03_websocket.java"))
                 .replace(", 7003,", ", 9003,");
         String broken = solved.replace("length > 40", "length > 400");
         if (broken.equals(solved)) {

@@ -1,7 +1,8 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Formats every Java file and writes the README's table of lessons; --check only reports
+//DESCRIPTION Formats every Java file and writes what the list of lessons tells; --check only reports
 //JAVA 25+
 //DEPS org.eclipse.jdt:org.eclipse.jdt.core:3.47.0
+//SOURCES ../shared/course/Course.java
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -9,7 +10,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.eclipse.jdt.core.JavaCore;
 import org.eclipse.jdt.core.ToolFactory;
@@ -18,12 +22,18 @@ import org.eclipse.jdt.core.formatter.DefaultCodeFormatterConstants;
 import org.eclipse.jface.text.BadLocationException;
 import org.eclipse.jface.text.Document;
 import org.eclipse.text.edits.TextEdit;
+import shared.course.Course;
 
 /// The one formatter of this repo. It corrects indentation, spaces and lines of code
 /// that are too long. Comments, text blocks and all other line breaks are the author's.
+/// And it copies what stands in one place to where it is read: from [Course] the lessons to the
+/// README, the catalog and the scripts' descriptions; from the heads in shared/ the versions of
+/// libraries to the scripts that name them too.
 class Format {
     private static final List<String> FOLDERS =
             List.of("lessons", "exercises", "solutions", "shared", "tests");
+    private static final Pattern DEPS =
+            Pattern.compile("(?m)^//DEPS ([^:\\s]+:[^:\\s]+):(\\S+)$");
     private static final String NO = JavaCore.DO_NOT_INSERT;
     private static final CodeFormatter FORMATTER =
             ToolFactory.createCodeFormatter(options());
@@ -35,17 +45,26 @@ class Format {
             System.err.println("Usage, inside the repo: jbang format [--check]");
             System.exit(2);
         }
-        if (!reports) {
-            rewrite(root);
-            writeTable(root);
-            return;
-        }
         List<String> found = check(root);
-        found.forEach(System.out::println);
-        System.exit(found.isEmpty() ? 0 : 1);
+        found.forEach(each -> System.out
+                .println(reports ? each : each.replaceFirst("(?s):.*", "")));
+        if (reports) System.exit(found.isEmpty() ? 0 : 1);
+        for (Path file : files(root)) write(file, format(file, read(file)));
+        for (var each : copied(root).entrySet()) {
+            write(root.resolve(each.getKey()), each.getValue());
+        }
     }
 
-    /// One message for each Java file below `root` that is not formatted.
+    private static String read(Path file) throws IOException {
+        return Files.readString(file).replace("\r\n", "\n");
+    }
+
+    private static void write(Path file, String text) throws IOException {
+        if (!read(file).equals(text)) Files.writeString(file, text);
+    }
+
+    /// One message for each Java file below `root` that is not formatted, for each copy that does
+    /// not say what its origin says, and for each version that has two origins.
     static List<String> check(Path root) throws IOException {
         List<String> found = new ArrayList<>();
         for (Path file : files(root)) {
@@ -55,54 +74,77 @@ class Format {
                 found.add(root.relativize(file) + firstDifference(text, wanted));
             }
         }
+        for (var each : copied(root).entrySet()) {
+            String text = read(root.resolve(each.getKey()));
+            if (!each.getValue().equals(text)) {
+                found.add(each.getKey() + firstDifference(text, each.getValue()));
+            }
+        }
         return found;
     }
 
-    /// Formats the files in place, and prints which of them that changed.
-    private static void rewrite(Path root) throws IOException {
-        for (Path file : files(root)) {
-            String text = Files.readString(file);
-            String wanted = format(file, text);
-            if (wanted.equals(text)) continue;
-            Files.writeString(file, wanted);
-            System.out.println(root.relativize(file));
-        }
-    }
-
-    /// Writes the README's table of lessons anew, from what the scripts say of themselves.
-    private static void writeTable(Path root) throws IOException {
-        Path readme = root.resolve("README.md");
-        String text = Files.readString(readme);
-        Files.writeString(readme, text.replaceFirst("(?m)(^\\| \\[\\d\\d\\].*\n)+",
-                Matcher.quoteReplacement(table(root))));
-    }
-
-    /// One row for each lesson, in the order of their numbers.
-    static String table(Path root) throws IOException {
-        StringBuilder rows = new StringBuilder();
-        try (Stream<Path> lessons = Files.list(root.resolve("lessons"))) {
-            for (Path each : lessons.sorted().toList()) {
-                String file = each.getFileName().toString();
-                if (!file.endsWith(".java")) continue;
-                String alias = file.substring(3, file.length() - 5).replace('_', '-');
-                rows.append("| [%s](lessons/%s) | `./jbang %s` | %s | %s |\n".formatted(
-                        file.substring(0, 2), file, alias, line(each, "//DESCRIPTION "),
-                        exercise(root.resolve("exercises/" + file))));
+    /// Files of which a part is written from another place, by their path below `root`, as they
+    /// ought to be.
+    private static Map<String, String> copied(Path root) throws IOException {
+        Map<String, String> files = new TreeMap<>();
+        files.put("README.md", read(root.resolve("README.md")).replaceFirst(
+                "(?m)(^\\| \\[\\d\\d\\]\\(lessons.*\n)+",
+                Matcher.quoteReplacement(table())));
+        files.put("jbang-catalog.json",
+                read(root.resolve("jbang-catalog.json")).replaceFirst(
+                        "(?s)(\"aliases\": \\{\n).*?( *\"grade\")",
+                        "$1" + Matcher.quoteReplacement(aliases()) + "$2"));
+        Map<String, String> versions = versions(root);
+        for (Course.Lesson each : Course.LESSONS) {
+            for (String folder : List.of("lessons", "exercises", "solutions")) {
+                String path = folder + "/" + each.name() + ".java";
+                if (!Files.exists(root.resolve(path))) continue;
+                String description = folder.equals("lessons")
+                        ? each.title() + ": " + each.shows()
+                        : "Exercise: " + each.exercise();
+                String text = files.getOrDefault(path,
+                        format(root.resolve(path), read(root.resolve(path))));
+                files.put(path, DEPS.matcher(text).replaceAll(found -> "//DEPS "
+                        + found.group(1) + ":"
+                        + versions.getOrDefault(found.group(1), found.group(2)))
+                        .replaceFirst("(?m)^//DESCRIPTION .*$",
+                                Matcher.quoteReplacement(
+                                        "//DESCRIPTION " + description)));
             }
         }
-        return rows.toString();
+        return files;
     }
 
-    private static String exercise(Path file) throws IOException {
-        if (!Files.exists(file)) return "";
-        String title = line(file, "// # ").replaceFirst("^.*: ", "");
-        return "[%s](exercises/%s)".formatted(title, file.getFileName());
+    /// The version of each library, from the one head in shared/ that asks for it.
+    private static Map<String, String> versions(Path root) throws IOException {
+        Map<String, String> versions = new TreeMap<>();
+        for (Path file : files(root.resolve("shared"), "")) {
+            DEPS.matcher(read(file)).results().forEach(
+                    found -> versions.put(found.group(1), found.group(2)));
+        }
+        return versions;
     }
 
-    /// What follows `start` in the first line that begins with it.
-    private static String line(Path file, String start) throws IOException {
-        return Files.readAllLines(file).stream().filter(line -> line.startsWith(start))
-                .findFirst().orElseThrow().substring(start.length());
+    private static String aliases() {
+        String alias = """
+                    "%s": {
+                      "script-ref": "lessons/%s.java",
+                      "description": "Lesson %s, %s: %s"
+                    },
+                """;
+        return Course.LESSONS.stream().map(each -> alias.formatted(each.alias(),
+                each.name(), each.number(), each.title(), each.shows()))
+                .collect(Collectors.joining());
+    }
+
+    /// The README's list: one row for each lesson.
+    private static String table() {
+        return Course.LESSONS.stream().map(
+                each -> "| [%s](lessons/%s.java) | `./jbang %s` | %s: %s | [%s](exercises/%s.java) |\n"
+                        .formatted(each.number(), each.name(), each.alias(),
+                                each.title(),
+                                each.shows(), each.exercise(), each.name()))
+                .collect(Collectors.joining());
     }
 
     /// The text formatted, with LF line ends and one at the end. Eclipse may need a
@@ -179,8 +221,12 @@ class Format {
     }
 
     private static List<Path> files(Path root) throws IOException {
+        return files(root, FOLDERS.toArray(String[]::new));
+    }
+
+    private static List<Path> files(Path root, String... folders) throws IOException {
         List<Path> files = new ArrayList<>();
-        for (String folder : FOLDERS) {
+        for (String folder : folders) {
             Path start = root.resolve(folder);
             if (!Files.isDirectory(start)) continue;
             try (Stream<Path> found = Files.walk(start)) {

@@ -5,35 +5,22 @@
 //RUNTIME_OPTIONS -XX:SharedArchiveFile=build/grader/grade.jsa -Xlog:disable -XX:-PrintWarnings
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dgroovy.indy.optimize.threshold=0
 //DEPS info.picocli:picocli:4.7.7
-//DEPS org.jline:jline-terminal:4.5.0
-//DEPS org.junit.jupiter:junit-jupiter:6.1.3
-//DEPS org.junit.platform:junit-platform-launcher:6.1.3
-//DEPS io.rest-assured:rest-assured:6.0.1
-//DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
-//DEPS tools.jackson.core:jackson-core:3.1.7
-//DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS io.undertow:undertow-servlet:2.3.26.Final
-//DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
 //MAIN Grade
-//SOURCES grader/*.java
-//SOURCES requirements/*.java
-//SOURCES ../shared/*.java
-//SOURCES ../shared/websocket/*.java
-
-import grader.Classroom;
-import grader.Doctor;
-import grader.Exercise;
-import grader.Grading;
-import grader.Hints;
-import grader.Progress;
-import grader.Report;
-import grader.Reports;
-import grader.Snapshots;
-import grader.Speed;
-import grader.Trouble;
-import grader.Verdict;
-import grader.Watch;
+//SOURCES grader/*/*.java
+//SOURCES */requirements/*.java
+import grader.report.Classroom;
+import grader.command.Doctor;
+import grader.repo.Exercise;
+import grader.verdict.Grading;
+import grader.report.Hints;
+import grader.repo.Progress;
+import grader.report.Report;
+import grader.report.Reports;
+import grader.repo.Snapshots;
+import grader.build.Archives;
+import grader.repo.Trouble;
+import grader.verdict.Verdict;
+import grader.command.Watch;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -131,19 +118,19 @@ class Grade {
             if (classroom != null) return gradeClass(chosen);
             List<Exercise> exercises = names.isEmpty() ? Exercise.all()
                     : names.stream().map(Exercise::named).toList();
-            Speed.warm();
+            Grading.warm();
             List<Verdict> verdicts = new ArrayList<>();
             Grading.all(exercises, solution, chosen, doing -> progress(doing),
                     verdict -> {
                         verdicts.add(verdict);
-                        if (!solution) Progress.note(verdict);
+                        if (!solution) verdict.keep();
                         clearProgress();
                         System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
                                 : REPORT.brief(verdict));
                     });
             write(verdicts);
             System.out.println(REPORT.end(verdicts, chosen));
-            Speed.prepare(doing -> progress(doing));
+            Archives.prepare(exercises, doing -> progress(doing));
             clearProgress();
             return code(verdicts);
         }
@@ -171,7 +158,7 @@ class Grade {
         }
     }
 
-    @Command(name = "watch", mixinStandardHelpOptions = true,
+    @Command(name = "watch",
             description = {
                 "Grades an exercise each time you save its file, shows what has changed, and"
                         + " goes on to the next one when it is done.",
@@ -187,7 +174,7 @@ class Grade {
         @Override
         public Integer call() throws Exception {
             Exercise first = name == null ? null : Exercise.named(name);
-            Speed.warm();
+            Grading.warm();
             return new Watch(REPORT, seed).run(first);
         }
     }
@@ -214,7 +201,7 @@ class Grade {
             }
             Exercise exercise =
                     name != null ? Exercise.named(name) : Progress.current();
-            Speed.warm();
+            Grading.warm();
             Verdict verdict = Grading.of(exercise, exercise.file(false), seed(),
                     doing -> progress(exercise.number() + ": " + doing));
             clearProgress();
@@ -226,7 +213,7 @@ class Grade {
         }
     }
 
-    @Command(name = "reset", mixinStandardHelpOptions = true,
+    @Command(name = "reset",
             description = "Puts the untouched exercise in place of your file, which is kept in a"
                     + " snapshot: ./jbang undo brings it back.")
     static class Resets implements Callable<Integer> {
@@ -247,7 +234,7 @@ class Grade {
         }
     }
 
-    @Command(name = "undo", mixinStandardHelpOptions = true,
+    @Command(name = "undo",
             description = "Brings back what a reset has replaced; what is there now is kept too.")
     static class Undoes implements Callable<Integer> {
         @Mixin Help help;
@@ -277,7 +264,7 @@ class Grade {
         }
     }
 
-    @Command(name = "doctor", mixinStandardHelpOptions = true,
+    @Command(name = "doctor",
             description = "Looks at JDK, JBang, ports and libraries, and names remedies.")
     static class Doctors implements Callable<Integer> {
         @Mixin Help help;

@@ -5,9 +5,10 @@
 //DEPS io.github.java-diff-utils:java-diff-utils:4.16
 //MAIN Repeat
 //SOURCES Grade.java
-//SOURCES Submission.java
+//SOURCES course/Submission.java
 
-import grader.Exercise;
+import grader.repo.Repo;
+import grader.repo.Exercise;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -91,7 +92,7 @@ class Repeat implements Callable<Integer> {
                             .toList();
             if (ours.isEmpty()) continue;
             known.add(new Known(each.number() + " solution", each,
-                    Exercise.read(each.file(true)), List.of()));
+                    Repo.read(each.file(true)), List.of()));
             for (Submission one : ours) {
                 known.add(new Known(one + "", each, one.text(), one.fails()));
             }

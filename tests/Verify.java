@@ -2,25 +2,16 @@
 //DESCRIPTION Proves the course: every lesson on the wire and in a browser, and the form of the repo
 //JAVA 25+
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED
-//DEPS info.picocli:picocli:4.7.7
-//DEPS org.junit.jupiter:junit-jupiter:6.1.3
-//DEPS org.junit.platform:junit-platform-launcher:6.1.3
 //DEPS com.microsoft.playwright:playwright:1.62.0
 //DEPS org.slf4j:slf4j-nop:2.0.17
-//DEPS io.rest-assured:rest-assured:6.0.1
 //DEPS io.github.java-diff-utils:java-diff-utils:4.16
-//DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
-//DEPS tools.jackson.core:jackson-core:3.1.7
-//DEPS io.undertow:undertow-core:2.3.27.Final
-//DEPS io.undertow:undertow-servlet:2.3.26.Final
-//DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
-//DEPS tools.jackson.core:jackson-databind:3.1.7
+//DEPS org.eclipse.jdt:org.eclipse.jdt.core:3.47.0
 //MAIN Verify
-//SOURCES *.java
-//SOURCES grader/*.java
-//SOURCES requirements/*.java
-//SOURCES ../shared/*.java
-//SOURCES ../shared/websocket/*.java
+//SOURCES Grade.java
+//SOURCES Format.java
+//SOURCES course/*.java
+//SOURCES tools/*.java
+//SOURCES */*Test.java
 
 import static org.junit.platform.engine.discovery.ClassNameFilter.includeClassNamePatterns;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;

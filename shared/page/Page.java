@@ -1,0 +1,227 @@
+package shared.page;
+
+//FILES page.css
+//FILES page.js
+//FILES wire.js=../wire/wire.js
+//SOURCES ../course/Course.java
+//DEPS org.commonmark:commonmark:0.32.0
+//DEPS org.commonmark:commonmark-ext-gfm-tables:0.32.0
+//DEPS org.webjars:highlightjs:11.11.1
+//DEPS org.webjars.npm:uplot:1.6.30
+
+import io.undertow.server.HttpServerExchange;
+import io.undertow.util.Headers;
+import io.undertow.util.HttpString;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import org.commonmark.ext.gfm.tables.TablesExtension;
+import org.commonmark.parser.Parser;
+import org.commonmark.renderer.html.HtmlRenderer;
+import shared.Http;
+import shared.Routes;
+import shared.course.Course;
+
+/// The page of a lesson: its own source file as a notebook, the live demo, the wire view. The
+/// source lies on the class path, because each lesson embeds itself with `//FILES`, and so does
+/// the demo: `NAME.html`, a fragment of HTML whose script may call the lesson's scripts.
+public final class Page {
+    private static final List<String> LESSONS =
+            Course.LESSONS.stream().map(Course.Lesson::name).toList();
+
+    private static final String JARS = "/META-INF/resources/webjars/";
+    private static final Map<String, String> ASSETS = Map.of(
+            "page.css", "/page.css",
+            "page.js", "/page.js",
+            "wire.js", "/wire.js",
+            "highlight.js", JARS + "highlightjs/11.11.1/highlight.min.js",
+            "uplot.js", JARS + "uplot/1.6.30/dist/uPlot.iife.min.js",
+            "uplot.css", JARS + "uplot/1.6.30/dist/uPlot.min.css");
+    private static final SecureRandom RANDOM = new SecureRandom();
+
+    private final String name;
+    private final String script;
+    private String html;
+
+    /// @param name of the lesson's or exercise's file, without `.java`
+    /// @param scripts the browser side of the technique, as classic JavaScript
+    public Page(String name, String... scripts) {
+        this.name = name;
+        script = String.join("\n", scripts);
+    }
+
+    /// Serves it at `/`, and what it needs below `/_/page/`.
+    public Routes mount(Routes routes) {
+        return routes.get("/", this::page)
+                .get("/_/page/{asset}", this::asset)
+                .known("asset", ASSETS::containsKey);
+    }
+
+    private void page(HttpServerExchange exchange) throws IOException {
+        byte[] random = new byte[16];
+        RANDOM.nextBytes(random);
+        String nonce = Base64.getEncoder().encodeToString(random);
+        var headers = exchange.getResponseHeaders();
+        headers.put(Headers.CACHE_CONTROL, "no-store");
+        headers.put(new HttpString("Referrer-Policy"), "no-referrer");
+        headers.put(new HttpString("Content-Security-Policy"),
+                """
+                default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'; \
+                img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"""
+                        .formatted(nonce));
+        if (html == null) html = render();
+        Http.send(exchange, 200, "text/html; charset=utf-8",
+                html.replace("{nonce}", nonce));
+    }
+
+    private void asset(HttpServerExchange exchange) throws IOException {
+        String asset = Http.path(exchange, "asset");
+        exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-cache");
+        Http.send(exchange, 200, asset.endsWith(".css") ? "text/css; charset=utf-8"
+                : "text/javascript; charset=utf-8", resource(ASSETS.get(asset)));
+    }
+
+    private static String resource(String path) throws IOException {
+        try (InputStream in = Page.class.getResourceAsStream(path)) {
+            if (in == null) throw new IOException(path + " is not on the class path");
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
+    }
+
+    private String render() throws IOException {
+        String source = resource("/" + name + ".java");
+        String title =
+                source.lines().filter(line -> line.startsWith("// # ")).findFirst()
+                        .map(line -> line.substring(5)).orElse(name);
+        return SHELL
+                .replace("{title}", escape(title))
+                .replace("{commands}",
+                        source.contains("\n//DESCRIPTION Exercise") ? exercise()
+                                : commands())
+                .replace("{notebook}", notebook(source))
+                .replace("{demo}", resource("/" + name + ".html").replace("<script>",
+                        "<script nonce=\"{nonce}\" type=\"module\">"))
+                .replace("{script}", script);
+    }
+
+    private String commands() {
+        int at = LESSONS.indexOf(name);
+        StringBuilder list = new StringBuilder();
+        if (at > 0) command(list, "Previous",
+                "lessons/" + LESSONS.get(at - 1) + ".java");
+        if (at >= 0 && at + 1 < LESSONS.size()) {
+            command(list, "Next", "lessons/" + LESSONS.get(at + 1) + ".java");
+        }
+        if (Files.exists(Path.of("exercises", name + ".java"))) {
+            command(list, "Exercise", "exercises/" + name + ".java");
+            command(list, "Grade it", "grade " + name.substring(0, 2));
+        }
+        return list.toString();
+    }
+
+    /// What a learner types beside the page of an exercise.
+    private String exercise() {
+        String number = name.substring(0, 2);
+        StringBuilder list = new StringBuilder();
+        command(list, "Its lesson", "lessons/" + name + ".java");
+        command(list, "Grade it", "grade " + number);
+        command(list, "Grade on save", "watch " + number);
+        command(list, "A hint", "hint " + number);
+        return list.toString();
+    }
+
+    private static void command(StringBuilder list, String label, String argument) {
+        list.append("""
+                <li>%s <code>./jbang %s</code> <button class="copy">Copy</button></li>
+                """.formatted(label, argument));
+    }
+
+    /// Renders the cells of the percent format: `// %%` begins code, `// %% [markdown]` prose.
+    static String notebook(String source) {
+        var extensions = List.of(TablesExtension.create());
+        Parser parser = Parser.builder().extensions(extensions).build();
+        HtmlRenderer renderer =
+                HtmlRenderer.builder().extensions(extensions).escapeHtml(true).build();
+        StringBuilder cells = new StringBuilder();
+        String[] parts = source.split("(?m)^(?=// %%)");
+        for (int i = 1; i < parts.length; i++) {
+            String text = parts[i].substring(parts[i].indexOf('\n') + 1);
+            if (parts[i].startsWith("// %% [markdown]")) {
+                String markdown = text.replaceAll("(?m)^// ?", "");
+                cells.append("<section class=\"prose\">")
+                        .append(renderer.render(parser.parse(markdown)))
+                        .append("</section>\n");
+            } else {
+                cells.append("<section class=\"code\">").append(pre(text))
+                        .append("</section>\n");
+            }
+            if (i == 1) {
+                cells.append(
+                        "<details class=\"code head\"><summary>What JBang reads at the top of"
+                                + " the file</summary>")
+                        .append(pre(parts[0])).append("</details>\n");
+            }
+        }
+        return cells.toString();
+    }
+
+    private static String pre(String text) {
+        return "<pre><code>" + escape(text.strip()) + "</code></pre>";
+    }
+
+    private static String escape(String text) {
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;");
+    }
+
+    private static final String SHELL = """
+            <!doctype html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>{title} - On the Wire</title>
+            <link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' \
+            viewBox='0 0 16 16'%3E%3Cpath d='M1 5h14l-4-4M15 11H1l4 4' fill='none' \
+            stroke='%230a7' stroke-width='2'/%3E%3C/svg%3E">
+            <link rel="stylesheet" href="/_/page/uplot.css">
+            <link rel="stylesheet" href="/_/page/page.css">
+            <script nonce="{nonce}" defer src="/_/page/highlight.js"></script>
+            <script nonce="{nonce}" defer src="/_/page/uplot.js"></script>
+            <script nonce="{nonce}" defer src="/_/page/wire.js"></script>
+            <script nonce="{nonce}" defer src="/_/page/page.js"></script>
+            <script nonce="{nonce}">
+            {script}</script>
+            </head>
+            <body>
+            <main>
+            <nav aria-label="Commands"><strong>{title}</strong>
+            <ul>
+            {commands}</ul>
+            </nav>
+            <aside>
+            <section id="demo" aria-label="Live demo">
+            {demo}</section>
+            <section id="wire" aria-labelledby="wire-title">
+            <header><h2 id="wire-title">Wire</h2>
+            <p id="wire-state" role="status">Connecting to the tap.</p>
+            <button id="wire-clear">Clear</button></header>
+            <dl id="wire-totals"></dl>
+            <div id="wire-plot"></div>
+            <div id="wire-lanes" aria-hidden="true"></div>
+            <ol id="wire-rows" tabindex="0" aria-label="What was on the wire, newest last"></ol>
+            <button id="wire-newest" hidden>Newer rows below</button>
+            </section>
+            </aside>
+            <article id="notebook">
+            {notebook}</article>
+            </main>
+            </body>
+            </html>
+            """;
+}

@@ -1,0 +1,201 @@
+package shared.wire;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.Queue;
+
+/// What is said on one connection: requests and their answers, and what an answer may open,
+/// an event stream or a WebSocket. It always follows along, so that it is in step when
+/// somebody begins to watch, but it makes rows only while somebody does.
+final class Conversation {
+    /// A request and what becomes of it. `quiet` ones belong to the page itself.
+    static final class Exchange {
+        static final Exchange UNKNOWN = new Exchange(0, true, false, false);
+
+        final int number;
+        final boolean get;
+        final boolean head;
+        final boolean quiet;
+        long readAt;
+
+        Exchange(int number, boolean get, boolean head, boolean quiet) {
+            this.number = number;
+            this.get = get;
+            this.head = head;
+            this.quiet = quiet;
+        }
+    }
+
+    final Wire wire;
+    private final int number;
+    private final Requests requests;
+    private Cutter in;
+    private Cutter out;
+    private final Queue<Exchange> unanswered = new ArrayDeque<>(2);
+    private Exchange answering;
+    private boolean counted;
+
+    Conversation(Wire wire) {
+        this.wire = wire;
+        number = wire.nextConnection();
+        requests = new Requests();
+        in = requests;
+        out = new Answers();
+    }
+
+    synchronized void read(ByteBuffer bytes) {
+        while (bytes.hasRemaining()) in.feed(bytes);
+    }
+
+    synchronized void wrote(ByteBuffer bytes) {
+        while (bytes.hasRemaining()) out.feed(bytes);
+    }
+
+    /// The connection is gone; so is a request that was held, a stream, a WebSocket.
+    synchronized void closed() {
+        count(false);
+        Exchange lost = unanswered.isEmpty() ? answering : unanswered.peek();
+        if (lost != null && !lost.quiet && wire.watched()) {
+            wire.emit(new Wire.Row(wire.now(), number, lost.number, "end", "",
+                    "connection closed", 0, 0, null, null, new byte[0]));
+        }
+        unanswered.clear();
+        answering = null;
+    }
+
+    /// Connections that only the page itself uses do not count as open.
+    private void count(boolean wanted) {
+        if (counted != wanted) wire.open.add(wanted ? 1 : -1);
+        counted = wanted;
+    }
+
+    Wire.Row row(Cutter unit, Exchange exchange, String kind, String title, int status,
+            Double ms, String text) {
+        return new Wire.Row(wire.now(), number, exchange.number, kind,
+                unit.incoming ? "in" : "out", title, status, unit.size(), ms, text,
+                unit.kept());
+    }
+
+    private final class Requests extends Messages {
+        private Exchange reading;
+        private String title;
+
+        Requests() {
+            super(Conversation.this.wire, true);
+        }
+
+        @Override
+        boolean head() {
+            boolean quiet = startsWith(0, "get /_/page/");
+            reading = new Exchange(wire.nextExchange(), startsWith(0, "get "),
+                    startsWith(0, "head "), quiet);
+            title = isKept() ? firstLine(0).replaceFirst(" HTTP/1..$", "") : null;
+            unanswered.add(reading);
+            Conversation.this.count(!quiet);
+            return true;
+        }
+
+        /// The request is read whole, or is answered before it is.
+        @Override
+        void end() {
+            if (reading == null) return;
+            Exchange read = reading;
+            reading = null;
+            read.readAt = System.nanoTime();
+            if (read.quiet) return;
+            count();
+            wire.requests.increment();
+            wire.heard();
+            if (isKept()) wire.emit(row(this, read, "request", title, 0, null, null));
+        }
+    }
+
+    private final class Answers extends Messages {
+        private static final int CONTINUE = 100;
+        private static final int SWITCHING_PROTOCOLS = 101;
+
+        private String title;
+        private int status;
+        private Double held;
+        private Events events;
+
+        Answers() {
+            super(Conversation.this.wire, false);
+        }
+
+        @Override
+        boolean head() {
+            status = (int) decimal(9);
+            if (status == CONTINUE) return false;
+            title = isKept() ? firstLine(9) : null;
+            if (unanswered.size() == 1) requests.end();
+            answering = unanswered.isEmpty() ? Exchange.UNKNOWN : unanswered.poll();
+            boolean timed = answering.readAt != 0;
+            held = timed ? (System.nanoTime() - answering.readAt) / 1e6 : null;
+            boolean body = !answering.head && status != 204 && status != 304
+                    && status != SWITCHING_PROTOCOLS;
+            if (body && isEventStream()) {
+                emit();
+                events = new Events(Conversation.this, answering);
+            }
+            return body;
+        }
+
+        @Override
+        void content(ByteBuffer bytes) {
+            if (events == null) {
+                take(bytes);
+                return;
+            }
+            int limit = bytes.limit();
+            int count = (int) Math.min(left, bytes.remaining());
+            bytes.limit(bytes.position() + count);
+            while (bytes.hasRemaining()) events.feed(bytes);
+            bytes.limit(limit);
+            left -= count;
+        }
+
+        @Override
+        void end() {
+            if (status == CONTINUE) return;
+            if (events == null) {
+                emit();
+            } else if (wire.watched()) {
+                wire.emit(row(this, answering, "end", "stream ended", 0, null, null));
+            }
+            events = null;
+            if (status != SWITCHING_PROTOCOLS) {
+                answering = null;
+                return;
+            }
+            in = answering.quiet ? new Nothing() : frames(true);
+            out = answering.quiet ? new Nothing() : frames(false);
+        }
+
+        private Frames frames(boolean incoming) {
+            return new Frames(Conversation.this, answering, incoming);
+        }
+
+        private void emit() {
+            if (answering.quiet) return;
+            count();
+            boolean empty = status == 204 || status == 304;
+            if (empty && answering.get) wire.empty.increment();
+            if (isKept()) {
+                wire.emit(row(this, answering, "response", title, status, held, null));
+            }
+        }
+    }
+
+    /// Passes over the wire view's own WebSocket.
+    private final class Nothing extends Cutter {
+        Nothing() {
+            super(Conversation.this.wire, false);
+        }
+
+        @Override
+        void feed(ByteBuffer bytes) {
+            bytes.position(bytes.limit());
+        }
+    }
+}

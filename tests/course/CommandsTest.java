@@ -1,0 +1,510 @@
+import static java.nio.file.StandardCopyOption.REPLACE_EXISTING;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import grader.repo.Repo;
+import grader.repo.Exercise;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// The learners' commands, typed in a copy of the repo: `./jbang grade 01` and so on.
+@DisplayName("The commands")
+@DisabledOnOs(OS.WINDOWS)
+@Timeout(300)
+class CommandsTest {
+    private static final Duration SOON = Duration.ofSeconds(60);
+    private static final Exercise FIRST = Exercise.named("01");
+
+    @TempDir static Path temp;
+    private static Path repo;
+    private static Path file;
+    private static String untouched;
+    private static String solved;
+
+    record Result(int code, String out, String err) {}
+
+    @BeforeAll
+    static void copy() throws Exception {
+        repo = RepoCopy.in(temp.resolve("a learner's copy"));
+        file = repo.resolve("exercises/01_short_polling.java");
+        untouched = FIRST.untouched();
+        solved = Repo.read(FIRST.file(true)).replace(", 7001,", ", 9001,");
+    }
+
+    @AfterAll
+    static void nothingIsLeft() throws IOException {
+        assertEquals(List.of(), running());
+        RepoCopy.delete(repo);
+    }
+
+    @BeforeEach
+    void fresh() throws IOException {
+        for (Exercise each : Exercise.all()) {
+            Files.writeString(repo.resolve("exercises/" + each + ".java"),
+                    each.untouched());
+        }
+        RepoCopy.delete(repo.resolve(".progress"));
+    }
+
+    private static ProcessBuilder command(String... words) {
+        List<String> command =
+                new ArrayList<>(List.of(repo.resolve("jbang").toString()));
+        command.addAll(List.of(words));
+        return new ProcessBuilder(command).directory(repo.toFile());
+    }
+
+    private static Result run(String... words) throws Exception {
+        Path errors = Files.createTempFile(temp, "errors", ".txt");
+        Process process = command(words).redirectError(errors.toFile()).start();
+        process.getOutputStream().close();
+        String out = new String(process.getInputStream().readAllBytes(),
+                StandardCharsets.UTF_8);
+        assertTrue(process.waitFor(10, TimeUnit.SECONDS));
+        String err = String.join("\n", Files.readAllLines(errors).stream()
+                .filter(line -> !line.startsWith("[jbang]")).toList());
+        assertFalse((out + err).contains("\033"),
+                "colours only on a terminal: " + out + err);
+        return new Result(process.exitValue(), out, err);
+    }
+
+    private static Result run(int code, String... words) throws Exception {
+        Result result = run(words);
+        assertEquals(code, result.code, () -> Arrays.toString(words) + ": " + result);
+        if (code < 2) assertEquals("", result.err, () -> Arrays.toString(words));
+        return result;
+    }
+
+    /// Programs that were started for grading below `repo`.
+    private static List<String> running() throws IOException {
+        return ProcessHandle.allProcesses()
+                .map(each -> each.info().commandLine().orElse(""))
+                .filter(line -> line.contains(repo + "/build/grader/shared")
+                        && line.contains("submission.jar"))
+                .toList();
+    }
+
+    @Test
+    @DisplayName("a cache of the grader that is broken or stale, or cannot be written, changes no verdict")
+    void caches() throws Exception {
+        Files.writeString(file, solved);
+        run(0, "grade", "01");
+        Path build = repo.resolve("build");
+        List<Path> archives;
+        try (var files = Files.list(build.resolve("grader"))) {
+            archives = files.filter(each -> each.toString().endsWith(".jsa")).toList();
+        }
+        assertEquals(2, archives.size(),
+                "of the grader, and of the exercise: " + archives);
+        for (String content : List.of("", "rubbish".repeat(100_000))) {
+            for (Path each : archives) Files.writeString(each, content);
+            run(0, "grade", "01");
+        }
+        Files.copy(archives.getFirst(), archives.getLast(), REPLACE_EXISTING);
+        run(0, "grade", "01");
+        RepoCopy.delete(build);
+        Files.writeString(build, "no folder");
+        run(0, "grade", "01");
+        Files.delete(build);
+    }
+
+    @Test
+    @DisplayName("grade tells the first open TODO, 1 while something fails, 0 when all holds, 2 where it cannot")
+    void grade() throws Exception {
+        Result open = run(1, "grade", "01");
+        assertTrue(open.out.contains("\nNext: exercises/01_short_polling.java:")
+                && open.out.contains("TODO 1: "), open.out);
+        Files.writeString(file, solved);
+        for (String name : List.of("1", "short-polling", "01_short_polling",
+                "exercises/01_short_polling.java")) {
+            Result done = run(0, "grade", name);
+            assertTrue(done.out.contains("11 of 11 points\nok   01.1"), done.out);
+            assertTrue(done.out.contains("\nNext: lesson 02"), done.out);
+        }
+        Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
+        Result wrong = run(1, "grade", "01", "--seed", "5");
+        assertTrue(wrong.out.contains("FAIL 01.1") && wrong.out.contains("--seed 5"),
+                wrong.out);
+        assertEquals(wrong.out.lines().filter(line -> line.contains("curl")).toList(),
+                run(1, "grade", "01", "--seed", "5").out.lines()
+                        .filter(line -> line.contains("curl")).toList(),
+                "the same seed sends the same");
+        Files.writeString(file, solved + "}");
+        Result broken = run(2, "grade", "01");
+        assertTrue(broken.out.contains("does not compile"), broken.out);
+        assertTrue(broken.out.contains("\nNext: mend that"), broken.out);
+        Files.delete(file);
+        assertTrue(run(2, "grade", "01").out.contains("is not there"));
+        assertEquals("There is no exercise '9'. There are: " + String.join(", ",
+                Exercise.all().stream().map(Exercise::name).toList()) + ".",
+                run(2, "grade", "9").err);
+        assertEquals(
+                "'solutions/01_short_polling.java' is another file than the exercise,"
+                        + " exercises/01_short_polling.java. Its number, 01, is name enough.",
+                run(2, "grade", "solutions/01_short_polling.java").err);
+    }
+
+    @Test
+    @DisplayName("grade without a name has a line for each exercise, the score, and what to do next")
+    void gradeAll() throws Exception {
+        Files.writeString(file, solved);
+        Result all = run(1, "grade");
+        assertTrue(all.out.startsWith("exercises/01_short_polling.java ")
+                && all.out.contains(" 11 of 11  done\n"),
+                all.out);
+        assertTrue(
+                all.out.contains("02_long_polling.java")
+                        && all.out.contains("not begun"),
+                all.out);
+        assertTrue(all.out.contains("\nNext: exercises/02_long_polling.java:"),
+                all.out);
+        Result solutions = run(0, "grade", "--solution");
+        assertTrue(solutions.out.contains("all is done"), solutions.out);
+    }
+
+    @Test
+    @DisplayName("where progress cannot be written, grade says so, and gives its verdict")
+    void unwritable() throws Exception {
+        Files.writeString(file, solved);
+        Files.createDirectories(repo.resolve(".progress/progress.json/no-file"));
+        Result result = run("grade", "01");
+        assertEquals(0, result.code, result::toString);
+        assertTrue(result.out.contains("11 of 11 points"), result.out);
+        assertTrue(result.err.matches("Your progress is not kept: cannot write "
+                + "\\.progress/progress\\.json: .*"), result.err);
+    }
+
+    @Test
+    @DisplayName("from a folder below, and with NO_COLOR or a broken progress file, all is the same")
+    void elsewhere() throws Exception {
+        Files.createDirectories(repo.resolve(".progress"));
+        Files.writeString(repo.resolve(".progress/progress.json"), "{\"01_sh");
+        Process process =
+                command("grade", "01").directory(repo.resolve("exercises").toFile())
+                        .redirectErrorStream(true).start();
+        String out = new String(process.getInputStream().readAllBytes());
+        assertTrue(out.contains("\nNext: 01_short_polling.java:"), out);
+        assertEquals(1, process.waitFor());
+    }
+
+    @Test
+    @DisplayName("the reports say what the terminal says: JUnit XML, and JSON in Exercism's shape")
+    void reports() throws Exception {
+        Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
+        run(1, "grade", "01", "--json", "build/one.json", "--junit", "build/one.xml");
+        JsonNode json = json("build/one.json");
+        assertEquals(3, json.get("version").asInt());
+        assertEquals("fail", json.get("status").asString());
+        assertTrue(json.get("message").isNull());
+        assertEquals(5, json.get("tests").size());
+        JsonNode failed = json.get("tests").get(0);
+        assertEquals("fail", failed.get("status").asString());
+        assertTrue(failed.get("name").asString().startsWith("01.1 "));
+        assertTrue(
+                failed.get("message").asString().contains("Cache-Control: max-age=10"));
+        assertEquals("pass", json.get("tests").get(2).get("status").asString());
+        var suite = DocumentBuilderFactory.newInstance().newDocumentBuilder()
+                .parse(repo.resolve("build/one.xml").toFile())
+                .getElementsByTagName("testsuite")
+                .item(0).getAttributes();
+        assertEquals("5", suite.getNamedItem("tests").getNodeValue());
+        assertEquals("2", suite.getNamedItem("failures").getNodeValue());
+
+        Files.writeString(file, "class Half {");
+        run(2, "grade", "--json", "build/all.json", "--junit", "build/all.xml");
+        JsonNode all = json("build/all.json");
+        assertEquals(Exercise.all().size(), all.size());
+        assertEquals("error", all.get(0).get("status").asString());
+        assertTrue(all.get(0).get("message").asString().contains("does not compile"));
+        assertEquals("fail", all.get(1).get("status").asString(),
+                "not begun is not done");
+        var errors = DocumentBuilderFactory.newInstance().newDocumentBuilder()
+                .parse(repo.resolve("build/all.xml").toFile())
+                .getElementsByTagName("error");
+        assertEquals(5, errors.getLength());
+    }
+
+    private static JsonNode json(String name) {
+        return JsonMapper.shared().readTree(repo.resolve(name).toFile());
+    }
+
+    @Test
+    @DisplayName("hint shows one more hint each time, and knows what is to be done next")
+    void hint() throws Exception {
+        assertTrue(run(0, "hint", "01.2").out.contains("1 of 3"));
+        Result second = run(0, "hint", "1.2");
+        assertTrue(second.out.contains("1 of 3") && second.out.contains("2 of 3"),
+                second.out);
+        run(0, "hint", "01.2");
+        assertTrue(run(0, "hint", "01.2").out
+                .contains("The solution: solutions/01_short"));
+        assertTrue(run(0, "hint").out.startsWith("Hint for 01."),
+                "of the first open TODO");
+        assertTrue(run(2, "hint", "01.9").err.contains("There is no requirement 01.9"));
+    }
+
+    @Test
+    @DisplayName("reset and undo never lose a byte, whatever is in the file")
+    void resetAndUndo() throws Exception {
+        byte[] work = "my\r\nwork \u00e9".getBytes(StandardCharsets.ISO_8859_1);
+        Files.write(file, work);
+        Result reset = run(0, "reset", "01");
+        assertTrue(reset.out.contains("./jbang undo 01"), reset.out);
+        assertEquals(untouched, Files.readString(file));
+        run(0, "undo", "01");
+        assertArrayEquals(work, Files.readAllBytes(file));
+        run(0, "reset", "01");
+        byte[] second = "second".getBytes();
+        Files.write(file, second);
+        run(0, "undo", "01");
+        assertArrayEquals(work, Files.readAllBytes(file));
+        run(0, "undo", "01");
+        assertArrayEquals(second, Files.readAllBytes(file),
+                "undo keeps what it replaces");
+        Result list = run(0, "undo", "01", "--list");
+        assertTrue(list.out.lines().count() >= 2, list.out);
+        String oldest = list.out.lines().toList().getLast().split(" ")[0];
+        run(0, "undo", "01", oldest);
+        assertArrayEquals(work, Files.readAllBytes(file));
+        Files.delete(file);
+        run(0, "reset", "01");
+        assertEquals(untouched, Files.readString(file), "a deleted file comes back");
+        assertTrue(
+                run(2, "undo", "01", "nonsense").err.contains("There is no snapshot"));
+        assertTrue(run(2, "undo", "02").err.contains("There is no snapshot"));
+    }
+
+    @Test
+    @DisplayName("a program that rewrites the exercises is told, and what it took can be had back")
+    void tampering() throws Exception {
+        String bad = solved.replace("    void main() {\n", """
+                    void main() throws java.io.IOException {
+                        var mine = java.nio.file.Path.of("%s");
+                        java.nio.file.Files.writeString(mine, "gone");
+                """.formatted(file));
+        Files.writeString(file, bad);
+        Result result = run("grade", "01");
+        assertTrue(result.out.contains("the file of exercise 01 changed"), result.out);
+        assertEquals("gone", Files.readString(file));
+        run(0, "undo", "01");
+        assertEquals(bad, Files.readString(file));
+    }
+
+    @Test
+    @DisplayName("a program that starts while another one is checked changes no verdict of that")
+    void startedAhead() throws Exception {
+        Files.writeString(file, solved);
+        Exercise second = Exercise.named("02");
+        String bad = Repo.read(second.file(true)).replace("    void main() {\n", """
+                    void main() throws java.io.IOException {
+                        var other = java.nio.file.Path.of("%s");
+                        java.nio.file.Files.writeString(other, "gone");
+                        Runnable loop = () -> {
+                            while (true) System.out.println("x".repeat(1_000));
+                        };
+                        for (int i = 0; i < 20; i++) new Thread(loop).start();
+                        loop.run();
+                """.formatted(file));
+        Files.writeString(repo.resolve("exercises/" + second + ".java"), bad);
+        Result result = run(2, "grade", "01", "02");
+        for (String said : List.of(" 11 of 11  done", "the file of exercise 01 changed",
+                " 0 of 12  It was stopped before it was ready")) {
+            assertTrue(result.out.contains(said), result.out);
+        }
+        run(0, "undo", "01");
+        assertEquals(solved, Files.readString(file));
+    }
+
+    @Test
+    @DisplayName("a teacher gets one table for a folder of learners")
+    void classroom() throws Exception {
+        Path folder = temp.resolve("class");
+        for (String learner : List.of("ada", "bob", "cyd", "dan")) {
+            Files.createDirectories(folder.resolve(learner + "/exercises"));
+        }
+        String name = "01_short_polling.java";
+        Files.writeString(folder.resolve("ada/exercises/" + name), solved);
+        Files.writeString(folder.resolve("bob/" + name), untouched);
+        Files.writeString(folder.resolve("cyd/" + name), "class Half {");
+        Result table =
+                run(2, "grade", "--class", folder.toString(), "--json", "build/c.json");
+        List<String> lines = table.out.lines().toList();
+        assertTrue(lines.get(0).matches("learner +01 +02.* total"), table.out);
+        assertTrue(lines.get(1).matches("ada +11 +-.* 11/\\d+"), table.out);
+        assertTrue(lines.get(2).matches("bob +- +-.* 0/\\d+"), table.out);
+        assertTrue(lines.get(3).matches("cyd +! +-.* 0/\\d+"), table.out);
+        assertTrue(lines.get(4).matches("dan +- +-.* 0/\\d+"), table.out);
+        assertTrue(table.out.contains("! cyd 01: "), table.out);
+        assertEquals(2, json("build/c.json").size());
+        assertTrue(run(2, "grade", "--class", temp.resolve("none").toString()).err
+                .contains("Cannot read the folder"));
+    }
+
+    @Test
+    @DisplayName("Ctrl+C during grading leaves no process")
+    void interrupted() throws Exception {
+        Files.writeString(file, solved.replace("    void main() {\n",
+                "    void main() throws Exception {\n        Thread.sleep(100_000);\n"));
+        for (int time = 0; time < 10; time++) {
+            String signal = time % 2 == 0 ? "INT" : "TERM";
+            Process grading = command("grade", "01").redirectErrorStream(true).start();
+            while (running().isEmpty()) { // No pause: its start may not have returned yet.
+                assertTrue(grading.isAlive());
+            }
+            new ProcessBuilder("kill", "-" + signal, "" + grading.pid()).start()
+                    .waitFor();
+            assertTrue(grading.waitFor(10, TimeUnit.SECONDS));
+            assertEquals(signal.equals("INT") ? 130 : 143, grading.exitValue());
+            Eventually.see("nothing runs", Duration.ofSeconds(5), CommandsTest::running,
+                    List::isEmpty);
+        }
+    }
+
+    /// `./jbang watch`, without a terminal: what it has said so far.
+    private static final class Watching implements AutoCloseable {
+        final Process process;
+        private final StringBuffer said = new StringBuffer();
+
+        Watching(String... words) throws IOException {
+            process = command(words).redirectErrorStream(true).start();
+            BufferedReader lines = process.inputReader();
+            Thread.ofPlatform().daemon()
+                    .start(() -> lines.lines()
+                            .forEach(line -> said.append(line).append('\n')));
+        }
+
+        /// Waits until something new has matched, and returns all that is new.
+        String see(String pattern) throws Exception {
+            String all = Eventually.see("watch says " + pattern, SOON, said::toString,
+                    text -> text.matches("(?s).*(" + pattern + ").*\n"));
+            said.delete(0, all.length());
+            return all;
+        }
+
+        @Override
+        public void close() throws Exception {
+            process.destroy();
+            assertTrue(process.waitFor(10, TimeUnit.SECONDS));
+        }
+    }
+
+    @Test
+    @DisplayName("watch grades on save, tells only what changed, survives half files, and moves on when done")
+    void watch() throws Exception {
+        try (Watching watching = new Watching("watch")) {
+            watching.see("Watching exercises/01.*0 of 11 points.*Next: .*TODO 1");
+            Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
+            String some = watching.see("of 11 points");
+            assertTrue(some.contains("ok   01.3") && some.contains("FAIL 01.1"), some);
+            Files.writeString(file, solved.substring(0, solved.length() / 2));
+            watching.see("Could not be graded.*does not compile");
+            Files.delete(file);
+            watching.see("is not there");
+            Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=9\""));
+            String same = watching.see("of 11 points");
+            assertFalse(same.contains("01.3"),
+                    "what did not change is not said: " + same);
+            Files.writeString(file, solved);
+            String done = watching
+                    .see("11 of 11 points.*Done.*lesson 02.*Watching exercises/02.*of \\d+ points");
+            assertTrue(done.contains("ok   01.1"), done);
+            assertFalse(done.contains("ok   01.3"), done);
+        }
+        assertEquals(List.of(), running());
+    }
+
+    @Test
+    @DisplayName("a git pull that changes an exercise in progress: commit, pull, grade")
+    void pull() throws Exception {
+        Path upstream = temp.resolve("upstream");
+        Path learner = temp.resolve("learner");
+        String path = "exercises/01_short_polling.java";
+        git(temp, "init", "-q", "-b", "main", upstream.toString());
+        Files.createDirectories(upstream.resolve("exercises"));
+        Files.writeString(upstream.resolve(path), untouched);
+        git(upstream, "add", "-A");
+        git(upstream, "commit", "-q", "-m", "one");
+        git(temp, "clone", "-q", upstream.toString(), learner.toString());
+        Files.writeString(learner.resolve(path), solved);
+        Files.writeString(upstream.resolve(path),
+                untouched.replace("Thousands of pages\n// poll",
+                        "Thousands\n// of pages poll"));
+        git(upstream, "commit", "-q", "-a", "-m", "two");
+
+        git(learner, "commit", "-q", "-a", "-m", "My work");
+        git(learner, "pull", "-q", "--no-rebase", "--no-edit");
+        String merged = Files.readString(learner.resolve(path));
+        assertTrue(merged.contains("Thousands\n// of pages poll"), merged);
+        Files.writeString(file, merged);
+        run(0, "grade", "01");
+
+        Files.writeString(upstream.resolve(path),
+                Files.readString(upstream.resolve(path))
+                        .replace("throw Problem.todo(3);",
+                                "throw Problem.todo(3); // changed"));
+        git(upstream, "commit", "-q", "-a", "-m", "three");
+        git(1, learner, "pull", "-q", "--no-rebase", "--no-edit");
+        Files.writeString(file, Files.readString(learner.resolve(path)));
+        Result marked = run(2, "grade", "01");
+        assertTrue(marked.out.contains("has a conflict that git has left there"),
+                marked.out);
+        git(learner, "checkout", "--ours", path);
+        Files.writeString(file, Files.readString(learner.resolve(path)));
+        run(0, "grade", "01");
+    }
+
+    private static void git(Path folder, String... words) throws Exception {
+        git(0, folder, words);
+    }
+
+    /// Runs git as a learner who has told it a name.
+    private static void git(int code, Path folder, String... words) throws Exception {
+        List<String> command =
+                new ArrayList<>(List.of("git", "-c", "user.name=A Learner", "-c",
+                        "user.email=learner@example.org"));
+        command.addAll(List.of(words));
+        Process process = new ProcessBuilder(command).directory(folder.toFile())
+                .redirectErrorStream(true).start();
+        String said = new String(process.getInputStream().readAllBytes());
+        assertEquals(code, process.waitFor(), () -> command + ": " + said);
+    }
+
+    @Test
+    @DisplayName("doctor names what it looks at; --help teaches; a wrong option is told")
+    void help() throws Exception {
+        Result doctor = run("doctor");
+        for (String part : List.of("JDK 25", "JBang", "Offline", "folder", "orts",
+                "hromium")) {
+            assertTrue(doctor.out.contains(part),
+                    () -> part + " is missing: " + doctor.out);
+        }
+        for (String name : List.of("grade", "watch", "hint", "reset", "undo",
+                "doctor")) {
+            Result help = run(0, name, "--help");
+            assertTrue(help.out.startsWith("Usage: ./jbang " + name), help.out);
+        }
+        assertTrue(run(2, "grade", "--nonsense").err
+                .contains("Unknown option: '--nonsense'"));
+    }
+}

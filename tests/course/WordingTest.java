@@ -1,0 +1,83 @@
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import grader.repo.Repo;
+import grader.repo.Exercise;
+import grader.verdict.Grading;
+import grader.report.Report;
+import grader.verdict.Verdict;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/// What learners read where a requirement does not hold: one failure of each requirement, word for
+/// word, in `tests/wording/NN_name.txt`. With `WORDING=write` in the environment the files are
+/// written anew; read the difference before you commit it.
+@DisplayName("The wording of failures")
+class WordingTest {
+    private static final long SEED = 7;
+
+    @TempDir Path folder;
+
+    static List<Exercise> exercises() {
+        return Exercise.all();
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @MethodSource("exercises")
+    @DisplayName("a failure tells what was sent, expected and got, why, where, and what to do next")
+    void wording(Exercise exercise) throws IOException {
+        StringBuilder text = new StringBuilder();
+        for (var requirement : Grading.undecided(exercise)) {
+            text.append(told(exercise, requirement.id())).append("\n");
+        }
+        Path file = Repo.root().resolve("tests/wording/" + exercise + ".txt");
+        if ("write".equals(System.getenv("WORDING"))) {
+            Files.createDirectories(file.getParent());
+            Files.writeString(file, text);
+        }
+        List<String> wanted = Repo.read(file).lines().toList();
+        List<String> told = text.toString().lines().toList();
+        for (int i = 0; i < Math.max(wanted.size(), told.size()); i++) {
+            assertEquals(i < wanted.size() ? wanted.get(i) : null,
+                    i < told.size() ? told.get(i) : null,
+                    file.getFileName() + ":" + (i + 1));
+        }
+    }
+
+    /// One requirement's failure, as the first wrong submission has it that fails this one; better
+    /// one that fails no other, and one without a race, which may end in several ways.
+    private String told(Exercise exercise, String id) throws IOException {
+        Submission wrong = Submission.all("wrong").stream()
+                .filter(each -> each.exercise().equals(exercise)
+                        && each.fails().contains(id))
+                .min(Comparator.comparing((Submission each) -> each.fails().size() > 1)
+                        .thenComparing(Submission::race))
+                .orElseThrow();
+        Verdict verdict = wrong.grade(folder, SEED);
+        Verdict.Result result = verdict.results().stream()
+                .filter(each -> each.id().equals(id)).findFirst().orElseThrow();
+        Report report = new Report(false);
+        String text = report.line(result) + report.details(verdict, result);
+        for (String part : List.of("sent", "expected", "got", "likely", "where",
+                "next")) {
+            assertTrue(text.contains("\n     " + part), part + " is missing:\n" + text);
+        }
+        return "(" + wrong.name() + ")\n" + still(text);
+    }
+
+    /// The text without what differs from run to run.
+    private String still(String text) {
+        return text.replace(folder.toString(), "exercises").replace('\\', '/')
+                .replaceAll("Date: .* GMT", "Date: (now)")
+                .replaceAll("\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z", "(now)")
+                .replaceAll("\\b\\d{10}\\b", "(id)")
+                .replaceAll(":\\d{5}\\b", ":(port)");
+    }
+}

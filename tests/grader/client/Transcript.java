@@ -1,0 +1,82 @@
+package grader.client;
+
+import grader.stage.Node;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.StringJoiner;
+import shared.Graded;
+
+/// What a requirement has sent so far, as its author would repeat it by hand: on the exercise's
+/// usual port, not on the one of this run.
+public final class Transcript {
+    private static final int STEPS = 8;
+
+    private final List<String> all = new ArrayList<>();
+    private final Node node;
+    private final int usualPort;
+
+    public Transcript(Node node, int usualPort) {
+        this.node = node;
+        this.usualPort = usualPort;
+    }
+
+    /// Notes a step; a long one in part.
+    public synchronized void step(String text) {
+        String usual =
+                text.replace("localhost:" + node.port(), "localhost:" + usualPort);
+        all.add(usual.length() <= 600 ? usual
+                : usual.substring(0, 500) + " ... (" + usual.length() + " characters)");
+    }
+
+    /// Notes a request as a line for a shell.
+    public void curl(String method, String path, String body, String... headers) {
+        StringJoiner line = new StringJoiner(" ").add("curl -i");
+        if (method.equals("HEAD")) line.add("--head");
+        else if (!method.equals(body == null ? "GET" : "POST")) line
+                .add("-X " + method);
+        line.add(quote("http://localhost:" + node.port() + path));
+        for (int i = 0; i < headers.length; i += 2) {
+            line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
+        }
+        if (body != null) line.add("-d " + quote(body));
+        step(line.toString());
+    }
+
+    /// As bash and zsh read it, in one line.
+    private static String quote(String text) {
+        if (text.matches("[\\w:/.=-]+")) return text;
+        if (text.chars().allMatch(c -> c >= ' ' && c != 127)) {
+            return "'" + text.replace("'", "'\\''") + "'";
+        }
+        StringBuilder quoted = new StringBuilder("$'");
+        text.codePoints().forEach(c -> {
+            switch (c) {
+                case '\n' -> quoted.append("\\n");
+                case '\r' -> quoted.append("\\r");
+                case '\t' -> quoted.append("\\t");
+                case '\\', '\'' -> quoted.append('\\').appendCodePoint(c);
+                default -> {
+                    if (c >= ' ' && c != 127) quoted.appendCodePoint(c);
+                    else quoted.append("\\x%02x".formatted(c));
+                }
+            }
+        });
+        return quoted + "'";
+    }
+
+    /// The last steps, and how many came before.
+    public synchronized List<String> steps() {
+        int from = Math.max(0, all.size() - STEPS);
+        List<String> shown = new ArrayList<>(all.subList(from, all.size()));
+        if (from > 0) shown.addFirst("(" + from + " steps before)");
+        return shown;
+    }
+
+    /// A requirement that does not hold. Where the program has ended or has thrown, or has a TODO
+    /// open, this is the likely cause, whatever the test supposes.
+    public Failure failure(String expected, String got, int caret, String likely) {
+        int open = Graded.todoIn(got);
+        return open > 0 ? Failure.stillOpen(open, steps(), expected, got, caret)
+                : new Failure(steps(), expected, got, caret, node.cause(got, likely));
+    }
+}

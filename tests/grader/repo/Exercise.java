@@ -1,0 +1,165 @@
+package grader.repo;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.MatchResult;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import shared.course.Course;
+
+/// One exercise of the repo. Its name, such as `01_short_polling`, is the thread from the lesson to
+/// the solution, the hints and the requirements.
+public record Exercise(String name) {
+    /// A hole of a solution: from its TODO to its END. The sentence of the TODO may go on in
+    /// comments that are indented by three spaces.
+    private static final Pattern HOLE = Pattern.compile(
+            "(?ms)^( *)// TODO (\\d): ([^\n]*\n(?: *//   [^\n]*\n)*)(.*?)^ *// END \\2\n");
+    private static final Pattern TODO =
+            Pattern.compile("(?m)^ *// TODO (\\d): (.*(?:\\R *//   .*)*)");
+
+    /// A TODO as it stands in a file, the line counted from 1.
+    ///
+    /// @param open whether nobody has written its code yet
+    public record Todo(int number, int line, String sentence, boolean open) {}
+
+    /// All exercises, in the order in which they are learned.
+    public static List<Exercise> all() {
+        return Course.LESSONS.stream().map(each -> new Exercise(each.name())).toList();
+    }
+
+    /// The exercise that `03`, `3`, `websocket`, `03_websocket` or the path of its file means.
+    public static Exercise named(String text) {
+        String file = text
+                .substring(Math.max(text.lastIndexOf('/'), text.lastIndexOf('\\')) + 1);
+        String wanted = file.replaceFirst("\\.java$", "").toLowerCase(Locale.ROOT)
+                .replace('-', '_');
+        for (Exercise each : all()) {
+            boolean number = wanted.matches("0*" + Integer.parseInt(each.number()));
+            if (number || wanted.equals(each.name)
+                    || wanted.equals(each.name.substring(3))) {
+                if (!file.equals(text)) each.expectOwn(text);
+                return each;
+            }
+        }
+        throw new Trouble("There is no exercise '" + text + "'. There are: "
+                + String.join(", ", all().stream().map(Exercise::name).toList()) + ".");
+    }
+
+    /// A path must not lead to another file of the same name, which nobody would look at.
+    private void expectOwn(String path) {
+        try {
+            Path own = file(false);
+            if (Files.notExists(Path.of(path))) return;
+            if (Files.exists(own) && Files.isSameFile(Path.of(path), own)) return;
+        } catch (IOException | InvalidPathException e) {
+            return; // It is no other file, then.
+        }
+        throw new Trouble(
+                "'" + path + "' is another file than the exercise, exercises/" + name
+                        + ".java. Its number, " + number() + ", is name enough.");
+    }
+
+    /// The lesson that it belongs to.
+    public Course.Lesson lesson() {
+        return Course.LESSONS.stream().filter(each -> each.name().equals(name))
+                .findFirst().orElseThrow();
+    }
+
+    /// Two digits.
+    public String number() {
+        return name.substring(0, 2);
+    }
+
+    /// The port on which a learner runs it.
+    public int port() {
+        return lesson().port() + 1000;
+    }
+
+    /// The exercise's own file, or the solution's.
+    public Path file(boolean solution) {
+        return Repo.root().resolve(solution ? "solutions" : "exercises")
+                .resolve(name + ".java");
+    }
+
+    /// The classes of its requirements: the one that is named as the exercise in PascalCase, or
+    /// those that it permits to extend it.
+    ///
+    /// @throws Trouble where there is none
+    public List<Class<?>> requirements() {
+        String type = "requirements." + lesson().type();
+        try {
+            Class<?> all = Class.forName(type);
+            return all.isSealed() ? List.of(all.getPermittedSubclasses())
+                    : List.of(all);
+        } catch (ClassNotFoundException e) {
+            throw new Trouble("Exercise " + number() + " cannot be graded, which is the"
+                    + " course's own fault: it has no class " + type + " below tests/"
+                    + name
+                    + ".");
+        }
+    }
+
+    /// All about it that learners do not edit: requirements, hints, known submissions.
+    public Path tests() {
+        return Repo.root().resolve("tests").resolve(name);
+    }
+
+    /// The exercise before anybody has touched it: its solution with the holes open.
+    public String untouched() {
+        return open(Repo.read(file(true)));
+    }
+
+    /// Has nobody worked on this file yet?
+    public boolean isUntouched(Path file) {
+        try {
+            return Files.exists(file) && Repo.read(file).equals(untouched());
+        } catch (Trouble notText) {
+            return false;
+        }
+    }
+
+    /// A source with its holes open, and with the exercise's port: what the exercise and its
+    /// solution have in common.
+    public String open(String source) {
+        return HOLE.matcher(source)
+                .replaceAll("$1// TODO $2: $3$1throw Problem.todo($2);\n$1// END $2\n")
+                .replace(", 70" + number() + ",", ", 90" + number() + ",");
+    }
+
+    /// The TODOs of a source.
+    public static List<Todo> todos(String source) {
+        return TODO.matcher(source).results().map(found -> todo(source, found))
+                .toList();
+    }
+
+    private static Todo todo(String source, MatchResult found) {
+        int line = 1 + (int) source.substring(0, found.start()).lines().count();
+        String sentence =
+                Arrays.stream(found.group(2).split("\\R *//")).map(String::strip)
+                        .collect(Collectors.joining(" "));
+        return new Todo(Integer.parseInt(found.group(1)), line, sentence,
+                source.contains("Problem.todo(" + found.group(1) + ")"));
+    }
+
+    /// The hints of a requirement, from a nudge to nearly there.
+    public List<String> hints(String id) {
+        Path file = tests().resolve("hints.md");
+        Matcher section =
+                Pattern.compile("(?ms)^## " + Pattern.quote(id) + "$(.*?)(?=^## |\\z)")
+                        .matcher(Repo.read(file));
+        if (!section.find()) return List.of();
+        return Pattern.compile("(?m)^\\d\\. (.*)$").matcher(section.group(1)).results()
+                .map(hint -> hint.group(1)).toList();
+    }
+
+    @Override
+    public String toString() {
+        return name;
+    }
+}

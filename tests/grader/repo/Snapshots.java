@@ -1,0 +1,145 @@
+package grader.repo;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/// Learners' work, kept in `.progress/snapshots/NN_name/` before anything takes its place. A
+/// snapshot is never changed or deleted.
+public final class Snapshots {
+    private static final DateTimeFormatter NAME =
+            DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH.mm.ss.SSS");
+
+    private Snapshots() {}
+
+    private static Path folder(Exercise exercise) {
+        return Progress.folder().resolve("snapshots").resolve(exercise.name());
+    }
+
+    /// All snapshots of an exercise, the newest first.
+    public static List<Path> of(Exercise exercise) {
+        if (!Files.isDirectory(folder(exercise))) return List.of();
+        try (Stream<Path> files = Files.list(folder(exercise))) {
+            return files.filter(each -> each.toString().endsWith(".java"))
+                    .sorted(Comparator.reverseOrder()).toList();
+        } catch (IOException e) {
+            throw new Trouble("Cannot read the snapshots: " + e + ".");
+        }
+    }
+
+    /// Keeps these bytes as the newest snapshot.
+    ///
+    /// @return its file
+    public static Path keep(Exercise exercise, byte[] bytes) {
+        try {
+            Files.createDirectories(folder(exercise));
+            for (LocalDateTime now = LocalDateTime.now();;
+                    now = now.plusNanos(1_000_000)) {
+                Path file = folder(exercise).resolve(now.format(NAME) + ".java");
+                try {
+                    Files.createFile(file);
+                } catch (FileAlreadyExistsException e) {
+                    continue;
+                }
+                Files.write(file, bytes);
+                return file;
+            }
+        } catch (IOException e) {
+            throw new Trouble(
+                    "Cannot keep a snapshot, so nothing was changed: " + e + ".");
+        }
+    }
+
+    /// The bytes of each exercise's file now, for [#keepChanged].
+    public static Map<Exercise, byte[]> all() {
+        Map<Exercise, byte[]> all = new LinkedHashMap<>();
+        for (Exercise each : Exercise.all()) {
+            byte[] bytes = Repo.bytes(each.file(false));
+            if (bytes != null) all.put(each, bytes);
+        }
+        return all;
+    }
+
+    /// Keeps what was in files that are not the same any more: they may have been saved meanwhile,
+    /// or a submission has changed or deleted them.
+    ///
+    /// @param known what was in them; afterwards what is in them now
+    /// @return a sentence about it, or null
+    public static synchronized String keepChanged(Map<Exercise, byte[]> known) {
+        Map<Exercise, byte[]> now = all();
+        List<String> changed = new ArrayList<>();
+        known.forEach((exercise, bytes) -> {
+            if (Arrays.equals(bytes, now.get(exercise))) return;
+            if (of(exercise).stream()
+                    .noneMatch(each -> Arrays.equals(bytes, Repo.bytes(each)))) {
+                keep(exercise, bytes);
+            }
+            changed.add(exercise.number());
+        });
+        known.clear();
+        known.putAll(now);
+        return changed.isEmpty() ? null
+                : "While this was graded, the file of exercise "
+                        + String.join(", ", changed)
+                        + " changed. If you did not save it, a program did: `./jbang undo "
+                        + changed.getFirst() + "` brings back what it was.";
+    }
+
+    /// Puts the untouched exercise in place of the learner's file, which is kept.
+    ///
+    /// @return the snapshot, or null where there was nothing to keep
+    public static Path reset(Exercise exercise) {
+        byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
+        byte[] now = Repo.bytes(exercise.file(false));
+        Path kept = now == null || Arrays.equals(now, untouched) ? null
+                : keep(exercise, now);
+        put(exercise, untouched);
+        return kept;
+    }
+
+    /// Puts a snapshot in place of the learner's file, which is kept too.
+    ///
+    /// @param wanted its name, or null for the newest that differs from the file
+    /// @return the one that was put back
+    public static Path undo(Exercise exercise, String wanted) {
+        byte[] now = Repo.bytes(exercise.file(false));
+        for (Path each : of(exercise)) {
+            byte[] then = Repo.bytes(each);
+            boolean meant = wanted == null ? !Arrays.equals(now, then)
+                    : each.getFileName().toString().replace(".java", "")
+                            .equals(wanted.replace(".java", ""));
+            if (!meant) continue;
+            byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
+            if (now != null && !Arrays.equals(now, untouched)) keep(exercise, now);
+            put(exercise, then);
+            return each;
+        }
+        throw new Trouble(wanted
+                == null ? "There is no snapshot of exercise " + exercise.number()
+                        + " that differs from your file."
+                        : "There is no snapshot " + wanted
+                                + ". `./jbang undo " + exercise.number()
+                                + " --list` names them.");
+    }
+
+    private static void put(Exercise exercise, byte[] bytes) {
+        try {
+            Repo.replace(exercise.file(false), bytes);
+        } catch (IOException e) {
+            throw new Trouble(
+                    "Cannot write " + Repo.shown(exercise.file(false)) + ": " + e
+                            + ". Your file is as it was.");
+        }
+    }
+}

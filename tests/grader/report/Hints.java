@@ -1,0 +1,34 @@
+package grader.report;
+
+import grader.repo.Exercise;
+import grader.repo.Progress;
+import grader.repo.Trouble;
+import java.util.List;
+
+/// The hints of the exercises, one at a time.
+public final class Hints {
+    private Hints() {}
+
+    /// The next hint of a requirement, below those before it; after the last, all of them again.
+    public static String next(Exercise exercise, String wanted, Report report) {
+        List<String> hints = exercise.hints(wanted);
+        if (hints.isEmpty()) {
+            throw new Trouble("There is no requirement " + wanted + ". `./jbang grade "
+                    + exercise.number() + "` lists them.");
+        }
+        int shown = Math.min(hints.size(), Progress.hints(wanted) + 1);
+        Progress.noteHints(wanted, shown);
+        StringBuilder text =
+                new StringBuilder(report.bold("Hint for " + wanted)).append('\n');
+        for (int i = 0; i < shown; i++) {
+            text.append("  ").append(i + 1).append(" of ").append(hints.size())
+                    .append("  ")
+                    .append(hints.get(i)).append('\n');
+        }
+        return text.append(shown < hints.size()
+                ? "Again for the next one: ./jbang hint " + wanted
+                : "That was the last one. The solution: solutions/" + exercise.name()
+                        + ".java")
+                .toString();
+    }
+}

@@ -1,0 +1,239 @@
+package grader.report;
+
+import grader.repo.Exercise;
+import grader.client.Failure;
+import grader.verdict.Verdict;
+import grader.verdict.Verdict.Result;
+import java.util.ArrayList;
+import java.util.List;
+
+/// A verdict as text for a terminal.
+public final class Report {
+    private static final int BODY_LINES = 16;
+
+    private final boolean colour;
+
+    /// @param colour whether ANSI colours may be used
+    public Report(boolean colour) {
+        this.colour = colour;
+    }
+
+    /// The whole verdict of one exercise: each requirement, and what is wrong with those that fail.
+    public String whole(Verdict verdict) {
+        StringBuilder text = new StringBuilder(heading(verdict)).append('\n');
+        if (verdict.trouble() != null) {
+            return text.append(trouble(verdict)).append(note(verdict)).toString();
+        }
+        for (Result each : verdict.results()) {
+            text.append(line(each));
+            if (!each.passed()) text.append(details(verdict, each));
+        }
+        return text.append(note(verdict)).toString();
+    }
+
+    /// `01 Short polling: a flash sale   9 of 11 points`
+    public String heading(Verdict verdict) {
+        return "%s  %s".formatted(bold(verdict.file()), score(verdict));
+    }
+
+    /// A line for the list of all exercises, and the requirements that do not hold.
+    public String brief(Verdict verdict) {
+        String state = verdict.trouble() != null
+                ? red(visible(verdict.trouble().lines().findFirst().orElse("")))
+                : verdict.passed() ? green("done")
+                : verdict.results().stream().allMatch(Report::isOpen) ? "not begun"
+                : "fails " + String.join(" ", verdict.results().stream()
+                        .filter(each -> !each.passed()).map(Result::id).toList());
+        return "%-42s %3d of %2d  %s%n".formatted(verdict.file(), verdict.earned(),
+                verdict.points(), state) + note(verdict);
+    }
+
+    private static boolean isOpen(Result result) {
+        return result.failure() != null && result.failure().openTodo > 0;
+    }
+
+    /// The failing requirement to look at first: what does not work before what is not written yet,
+    /// and this in the order of the TODOs.
+    public Result nextToDo(Verdict verdict) {
+        List<Result> failing =
+                verdict.results().stream().filter(each -> !each.passed()).toList();
+        int todo = firstOpen(verdict);
+        return failing.stream().filter(each -> !isOpen(each)).findFirst()
+                .or(() -> failing.stream().filter(each -> each.todo() == todo)
+                        .findFirst())
+                .orElse(failing.getFirst());
+    }
+
+    /// The first TODO that is open, with its line; or nothing where none is.
+    public static String todo(Verdict verdict) {
+        int number = firstOpen(verdict);
+        return number == 0 ? "" : where(verdict, number);
+    }
+
+    private static int firstOpen(Verdict verdict) {
+        return verdict.todos().stream().filter(Exercise.Todo::open)
+                .map(Exercise.Todo::number).findFirst().orElse(0);
+    }
+
+    /// The score where there are several, and the one next thing to do.
+    public String end(List<Verdict> verdicts, long seed) {
+        StringBuilder text = new StringBuilder();
+        if (verdicts.size() > 1) {
+            text.append("\n").append(verdicts.stream().mapToInt(Verdict::earned).sum())
+                    .append(" of ")
+                    .append(verdicts.stream().mapToInt(Verdict::points).sum())
+                    .append(" points\n");
+        }
+        text.append("\n").append(bold("Next: ")).append(next(verdicts));
+        boolean ran =
+                verdicts.stream().anyMatch(each -> each.ms() > 0 && !each.passed());
+        return ran ? text + dim("\nSame inputs again: --seed " + seed)
+                : text.toString();
+    }
+
+    public static String lesson(Exercise exercise) {
+        return "lesson " + exercise.number() + ", ./jbang lessons/" + exercise.name()
+                + ".java";
+    }
+
+    private String next(List<Verdict> verdicts) {
+        Verdict verdict = verdicts.stream().filter(each -> !each.passed()).findFirst()
+                .orElse(null);
+        if (verdict == null) {
+            List<Exercise> all = Exercise.all();
+            int next = all.indexOf(verdicts.getLast().exercise()) + 1;
+            if (next == all.size()) return "nothing, all is done. Well done.";
+            return lesson(all.get(next)) + ", then its exercise";
+        }
+        String number = verdict.exercise().number();
+        if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
+        Result result = nextToDo(verdict);
+        if (isOpen(result)) {
+            String todo = todo(verdict); // none where its comment was deleted
+            return (todo.isEmpty() ? result.failure().likely : todo)
+                    + "\n      ./jbang watch " + number + " grades each time you save";
+        }
+        return verdicts.size() > 1
+                ? "./jbang grade " + number + " tells what is wrong with it"
+                : "./jbang hint " + result.id() + ", or mend it and ./jbang grade "
+                        + number;
+    }
+
+    private String score(Verdict verdict) {
+        String text = verdict.earned() + " of " + verdict.points() + " points";
+        return verdict.passed() ? green(text) : text;
+    }
+
+    public String note(Verdict verdict) {
+        return verdict.note() == null ? "" : "\n" + verdict.note() + "\n";
+    }
+
+    public String trouble(Verdict verdict) {
+        return "\n" + red("Could not be graded.") + " "
+                + visible(verdict.trouble()).strip()
+                + "\n";
+    }
+
+    /// `ok   01.2  where the client ...`
+    public String line(Result result) {
+        String mark = result.passed() ? green("ok  ") : red("FAIL");
+        return "%s %s  %s%s\n".formatted(mark, result.id(), result.sentence(),
+                result.passed() ? "" : " (" + points(result.points()) + ")");
+    }
+
+    private static String points(int points) {
+        return points == 1 ? "1 point" : points + " points";
+    }
+
+    /// What was sent, what was expected, what came back, why, where, and what to do.
+    public String details(Verdict verdict, Result result) {
+        Failure failure = result.failure();
+        if (failure == null) {
+            return indent("likely",
+                    List.of("It was not decided, so it does not count."));
+        }
+        if (failure.openTodo > 0) return "     " + failure.likely + "\n";
+        StringBuilder text = new StringBuilder();
+        if (!failure.sent.isEmpty()) {
+            text.append(indent("sent", failure.sent.stream()
+                    .flatMap(each -> visible(each).lines()).toList()));
+        }
+        text.append(indent("expected", visible(failure.expected).lines().toList()));
+        text.append(indent("got", got(failure)));
+        text.append(indent("likely", visible(failure.likely).lines().toList()));
+        text.append(indent("where", List.of(where(verdict, result.todo()))));
+        text.append(indent("next", List.of("./jbang hint " + result.id())));
+        return text + "\n";
+    }
+
+    private static String where(Verdict verdict, int todo) {
+        return verdict.todos().stream().filter(each -> each.number() == todo)
+                .findFirst()
+                .map(each -> verdict.file() + ":" + each.line() + "  TODO "
+                        + each.number() + ": "
+                        + each.sentence())
+                .orElse(verdict.file() + "  TODO " + todo);
+    }
+
+    /// The lines of what came back, with a caret below the first difference.
+    private static List<String> got(Failure failure) {
+        List<String> shown = new ArrayList<>();
+        int at = 0;
+        int last = 0;
+        for (String line : failure.got.split("\n", -1)) {
+            int column = failure.caret - at;
+            boolean here = failure.caret >= 0 && column >= 0 && column <= line.length();
+            if (here || shown.size() < BODY_LINES) shown.add(visible(line));
+            if (here) {
+                shown.add(
+                        " ".repeat(visible(line.substring(0, column)).length()) + "^");
+                last = shown.size();
+            }
+            at += line.length() + 1;
+        }
+        while (shown.size() > Math.max(1, last)
+                && shown.getLast().isBlank()) shown.removeLast();
+        return shown;
+    }
+
+    private String indent(String label, List<String> lines) {
+        StringBuilder text = new StringBuilder();
+        for (String line : lines) {
+            String shown = text.isEmpty() ? label : "";
+            text.append("     ").append(dim("%-10s".formatted(shown))).append(line)
+                    .append('\n');
+        }
+        return text.toString();
+    }
+
+    /// Text of a stranger: control characters are shown, not sent to the terminal.
+    public static String visible(String text) {
+        StringBuilder shown = new StringBuilder();
+        text.codePoints().forEach(c -> {
+            if (c == '\n' || c >= 32 && c < 127 || c > 159) shown.appendCodePoint(c);
+            else shown.append(
+                    c == '\t' ? "\\t" : c == '\r' ? "\\r" : "\\x%02x".formatted(c));
+        });
+        return shown.toString();
+    }
+
+    public String bold(String text) {
+        return paint("1", text);
+    }
+
+    public String green(String text) {
+        return paint("32", text);
+    }
+
+    public String red(String text) {
+        return paint("31", text);
+    }
+
+    public String dim(String text) {
+        return paint("2", text);
+    }
+
+    private String paint(String code, String text) {
+        return colour ? "\033[" + code + "m" + text + "\033[0m" : text;
+    }
+}

@@ -1,0 +1,121 @@
+package grader.report;
+
+import grader.repo.Repo;
+import grader.repo.Progress;
+import grader.repo.Trouble;
+import grader.verdict.Verdict;
+import grader.verdict.Verdict.Result;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import javax.xml.stream.XMLOutputFactory;
+import javax.xml.stream.XMLStreamException;
+import javax.xml.stream.XMLStreamWriter;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+/// Verdicts for other programs: JUnit XML, and JSON in the shape of Exercism's results, version 3.
+public final class Reports {
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+    private static final Report TEXT = new Report(false);
+
+    private Reports() {}
+
+    /// One exercise is one object `{"version":3,"status","message","tests":[...]}`; several are an
+    /// array of them. Beyond version 3, each has `exercise`, `seed`, `earned`, `points`, and each
+    /// test `id`, `points`.
+    public static String json(List<Verdict> verdicts) {
+        var all = verdicts.stream().map(Reports::object).toList();
+        return JSON.writerWithDefaultPrettyPrinter()
+                .writeValueAsString(all.size() == 1 ? all.getFirst() : all) + "\n";
+    }
+
+    private static ObjectNode object(Verdict verdict) {
+        ObjectNode object = JSON.createObjectNode().put("version", 3)
+                .put("status", verdict.trouble() != null ? "error"
+                        : verdict.passed() ? "pass" : "fail")
+                .put("message", verdict.trouble())
+                .put("exercise", verdict.exercise().name()).put("seed", verdict.seed())
+                .put("earned", verdict.earned()).put("points", verdict.points());
+        var tests = object.putArray("tests");
+        if (verdict.trouble() != null) return object;
+        for (Result each : verdict.results()) {
+            tests.addObject().put("name", each.id() + " " + each.sentence())
+                    .put("id", each.id()).put("task_id", each.todo())
+                    .put("points", each.points())
+                    .put("status", each.passed() ? "pass" : "fail")
+                    .put("message",
+                            each.passed() ? null : TEXT.details(verdict, each).strip());
+        }
+        return object;
+    }
+
+    /// One test suite for each exercise. What could not be graded is an error of every requirement.
+    public static String junit(List<Verdict> verdicts) {
+        StringWriter text = new StringWriter();
+        try {
+            XMLStreamWriter xml = XMLOutputFactory.newDefaultFactory()
+                    .createXMLStreamWriter(text);
+            xml.writeStartDocument("UTF-8", "1.0");
+            xml.writeCharacters("\n");
+            xml.writeStartElement("testsuites");
+            for (Verdict each : verdicts) suite(xml, each);
+            xml.writeEndElement();
+            xml.writeEndDocument();
+            xml.close();
+        } catch (XMLStreamException e) {
+            throw new IllegalStateException(e);
+        }
+        return text + "\n";
+    }
+
+    private static void suite(XMLStreamWriter xml, Verdict verdict)
+            throws XMLStreamException {
+        boolean broken = verdict.trouble() != null;
+        long failed = verdict.results().stream().filter(each -> !each.passed()).count();
+        xml.writeCharacters("\n");
+        xml.writeStartElement("testsuite");
+        xml.writeAttribute("name", verdict.exercise().name());
+        xml.writeAttribute("tests", "" + verdict.results().size());
+        xml.writeAttribute("failures", "" + (broken ? 0 : failed));
+        xml.writeAttribute("errors", "" + (broken ? verdict.results().size() : 0));
+        xml.writeAttribute("skipped", "0");
+        xml.writeAttribute("time", "" + verdict.ms() / 1000.0);
+        for (Result each : verdict.results()) {
+            xml.writeCharacters("\n  ");
+            xml.writeStartElement("testcase");
+            xml.writeAttribute("classname", verdict.exercise().name());
+            xml.writeAttribute("name", each.id() + " " + each.sentence());
+            if (broken) {
+                detail(xml, "error", "could not be graded", verdict.trouble());
+            } else if (!each.passed()) {
+                detail(xml, "failure", each.failure() == null ? "not decided"
+                        : each.failure().likely, TEXT.details(verdict, each));
+            }
+            xml.writeEndElement();
+        }
+        xml.writeCharacters("\n");
+        xml.writeEndElement();
+    }
+
+    private static void detail(XMLStreamWriter xml, String kind, String message,
+            String text)
+            throws XMLStreamException {
+        xml.writeStartElement(kind);
+        xml.writeAttribute("message", Report.visible(message));
+        xml.writeCharacters("\n" + Report.visible(text));
+        xml.writeEndElement();
+    }
+
+    /// Writes a report, whole or not at all.
+    public static void write(Path file, String text) {
+        try {
+            Repo.replace(file.toAbsolutePath(),
+                    text.getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw new Trouble("Cannot write " + file + ": " + e + ".");
+        }
+    }
+}

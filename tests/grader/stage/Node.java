@@ -1,0 +1,368 @@
+package grader.stage;
+
+import grader.build.Build;
+import grader.build.ClassPath;
+import grader.repo.Trouble;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import shared.Graded;
+
+/// A learner's program, running: a stranger. It has a process of its own, a folder of its own, and
+/// caps on time, heap and output; when it is closed, all that it started ends with it.
+public final class Node implements Stage.Member {
+    private static final Pattern READY =
+            Pattern.compile("http://localhost:(\\d{1,5})/");
+    private static final int READY_SECONDS = 15;
+    private static final int HEAP_MB = 256;
+    private static final int MAX_OUTPUT = 8 * 1024 * 1024;
+    private static final int KEPT = 64 * 1024;
+    /// Of the grader's own environment, what a JVM may need; no setting of an exercise is among it.
+    private static final Set<String> KEPT_VARIABLES = Set.of("PATH", "HOME", "USER",
+            "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "windir");
+    private static final Set<Node> RUNNING = ConcurrentHashMap.newKeySet();
+    private static boolean ending;
+
+    static {
+        Runtime.getRuntime().addShutdownHook(new Thread(Node::closeAll));
+    }
+
+    /// Ends all that runs when the grader itself ends. What is being started just then is known
+    /// before we look, and nothing is started any more.
+    private static void closeAll() {
+        synchronized (RUNNING) {
+            ending = true;
+        }
+        RUNNING.forEach(Node::close);
+    }
+
+    private final String run =
+            ProcessHandle.current().pid() + "-"
+                    + HexFormat.of().formatHex(randomBytes());
+    private final Process process;
+    private final CompletableFuture<Integer> ready = new CompletableFuture<>();
+    private final List<Integer> readyPorts = new ArrayList<>();
+    private final StringBuilder output = new StringBuilder();
+    private final StringBuilder errors = new StringBuilder();
+    private final BlockingQueue<String> thrown = new LinkedBlockingQueue<>();
+    private String lastThrown;
+    private long written;
+    private boolean stopped;
+    /// Nobody should rely on it any more, though it may still run.
+    private volatile boolean spoiled;
+    private int port;
+
+    private static byte[] randomBytes() {
+        byte[] bytes = new byte[8];
+        new SecureRandom().nextBytes(bytes);
+        return bytes;
+    }
+
+    private Node(Build build, Path folder, Map<String, String> settings)
+            throws IOException {
+        List<String> command = new ArrayList<>(List.of(ClassPath.tool("java"),
+                "-Xmx" + HEAP_MB + "m",
+                "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+                "-XX:+ExitOnOutOfMemoryError",
+                "--sun-misc-unsafe-memory-access=allow", "-Djava.io.tmpdir=" + folder));
+        command.addAll(build.options());
+        command.addAll(List.of("-cp", build.classPath(), build.main()));
+        ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
+        var environment = builder.environment();
+        environment.keySet().retainAll(KEPT_VARIABLES);
+        environment.put("PORT", "0");
+        environment.put(Graded.RUN, run);
+        environment.putAll(settings);
+        synchronized (RUNNING) {
+            if (ending) throw new IOException("the grader is being stopped");
+            process = builder.start();
+            RUNNING.add(this);
+        }
+        process.getOutputStream().close();
+        Thread.ofPlatform().daemon()
+                .start(() -> read(process.getInputStream(), output,
+                        this::lookForReady));
+        Thread.ofPlatform().daemon()
+                .start(() -> read(process.getErrorStream(), errors,
+                        this::lookForException));
+        process.onExit().thenAccept(ended -> ready.complete(-1));
+    }
+
+    /// Starts a submission and waits until it is ready.
+    ///
+    /// @param folder it runs there; may hold what it likes
+    /// @param settings its environment, beside the grader's own
+    /// @throws Trouble where it does not get ready, or is not what answers at its port
+    public static Node start(Build build, Path folder,
+            Map<String, String> settings) {
+        Node program;
+        try {
+            program = new Node(build, folder, settings);
+        } catch (IOException e) {
+            throw new Trouble("Cannot start a JVM: " + e.getMessage() + ".");
+        }
+        try {
+            program.port = program.awaitReady();
+            return program;
+        } catch (Trouble trouble) {
+            program.close();
+            throw trouble;
+        }
+    }
+
+    private int awaitReady() {
+        int told;
+        try {
+            told = ready.get(READY_SECONDS, TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            throw new Trouble("It was not ready within " + READY_SECONDS
+                    + " s: it printed no line with"
+                    + " http://localhost:PORT/, as Serve.run does. Does main loop or wait before"
+                    + " it gets there?" + lastWords());
+        } catch (InterruptedException | ExecutionException e) {
+            throw new Trouble("The grading was interrupted.");
+        }
+        if (told < 0) throw new Trouble(ending("before it was ready"));
+        if (!answersItself(told)) {
+            throw new Trouble("Its ready line names port " + told
+                    + ", but it is not this program that answers"
+                    + " there. Let Serve.run choose the port and print the line.");
+        }
+        return told;
+    }
+
+    private boolean answersItself(int port) {
+        if (port < 1 || port > 65535) return false;
+        try (Socket socket = new Socket(InetAddress.getByName("127.0.0.1"), port)) {
+            socket.setSoTimeout(5_000);
+            socket.getOutputStream()
+                    .write(("HEAD /_/ready HTTP/1.1\r\nHost: localhost:" + port
+                            + "\r\nConnection: close\r\n\r\n").getBytes());
+            byte[] head = socket.getInputStream().readNBytes(4096);
+            return new String(head, StandardCharsets.ISO_8859_1).contains(run);
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    @Override
+    public int port() {
+        return port;
+    }
+
+    @Override
+    public boolean isUsable() {
+        return process.isAlive() && !spoiled;
+    }
+
+    /// It did not answer in time, so it is started anew before the next requirement.
+    public void spoil() {
+        spoiled = true;
+    }
+
+    /// What keeps its whole result from counting, or null: two ready lines.
+    String disorder() {
+        synchronized (output) {
+            return readyPorts.size() < 2 ? null : "It printed " + readyPorts.size()
+                    + " ready lines, for ports " + readyPorts
+                    + ", so which one is to be graded? Call"
+                    + " Serve.run once.";
+        }
+    }
+
+    /// The cause of a failure: what the program itself says, else what is supposed.
+    public String cause(String got, String supposed) {
+        if (got.startsWith("nothing: the connection ended")) awaitEnd(1);
+        if (!process.isAlive()) return ending("during this requirement");
+        boolean failed = got.startsWith("HTTP/1.1 500");
+        String exception = failed || got.startsWith("nothing") ? thrown(failed) : null;
+        return exception == null ? supposed
+                : "Your code threw an exception: " + exception;
+    }
+
+    /// What the program says of its latest exception, or null: `GET /path: exception`.
+    private String thrown(boolean expected) {
+        try {
+            String next = thrown.poll(expected ? 1_000 : 0, TimeUnit.MILLISECONDS);
+            for (; next != null; next = thrown.poll()) lastThrown = next;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return lastThrown;
+    }
+
+    /// How it ended, and its last words.
+    private String ending(String when) {
+        if (written() > MAX_OUTPUT) {
+            return "It was stopped " + when + ": it wrote more than "
+                    + MAX_OUTPUT / 1024 / 1024
+                    + " MiB of output. Is there a loop that prints?";
+        }
+        if (!awaitEnd(2)) return "It ended " + when + ".";
+        int code = process.exitValue();
+        if (text(output).contains("Terminating due to java.lang.OutOfMemoryError")) {
+            return "It ran out of memory " + when + ": it may use " + HEAP_MB
+                    + " MiB of heap. Does something grow without end?";
+        }
+        return "It ended by itself " + when + ", with exit code " + code + "."
+                + (code == 0
+                        ? " Does something call System.exit, or main return without Serve.run?"
+                        : "")
+                + lastWords();
+    }
+
+    private boolean awaitEnd(int seconds) {
+        try {
+            return process.waitFor(seconds, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    private String lastWords() {
+        List<String> lines = (text(errors).isBlank() ? text(output) : text(errors))
+                .lines()
+                .filter(line -> !line.isBlank() && !line
+                        .matches("\\s+at (java|jdk|io\\.undertow|org\\.xnio)\\..*"))
+                .toList();
+        if (lines.isEmpty()) return "";
+        return " Its last words:\n\n" + String.join("\n",
+                lines.subList(Math.max(0, lines.size() - 8), lines.size()));
+    }
+
+    private void read(InputStream in, StringBuilder kept, Consumer<String> look) {
+        byte[] buffer = new byte[8192];
+        StringBuilder line = new StringBuilder();
+        try (in) {
+            for (int count = in.read(buffer); count >= 0; count = in.read(buffer)) {
+                String text = new String(buffer, 0, count, StandardCharsets.UTF_8);
+                boolean tooMuch;
+                synchronized (output) {
+                    written += count;
+                    tooMuch = written > MAX_OUTPUT;
+                    kept.append(text);
+                    if (kept.length() > KEPT) kept.delete(0, kept.length() - KEPT);
+                    lines(line, text, look);
+                }
+                if (tooMuch) {
+                    end();
+                    return;
+                }
+            }
+        } catch (IOException closed) {
+            // It has ended.
+        }
+    }
+
+    /// Shows whole lines.
+    private static void lines(StringBuilder line, String text, Consumer<String> look) {
+        line.append(text);
+        int end;
+        while ((end = line.indexOf("\n")) >= 0) {
+            look.accept(line.substring(0, end));
+            line.delete(0, end + 1);
+        }
+        if (line.length() > KEPT) line.setLength(0);
+    }
+
+    private void lookForReady(String line) {
+        Matcher found = READY.matcher(line);
+        if (!found.find()) return;
+        readyPorts.add(Integer.parseInt(found.group(1)));
+        ready.complete(readyPorts.getFirst());
+    }
+
+    private void lookForException(String line) {
+        String fault = Graded.faultIn(line);
+        if (fault != null) thrown.add(fault);
+    }
+
+    private String text(StringBuilder kept) {
+        synchronized (output) {
+            return kept.toString();
+        }
+    }
+
+    private long written() {
+        synchronized (output) {
+            return written;
+        }
+    }
+
+    /// Ends the program and all that it started, also what it left behind: its processes inherit
+    /// the mark in the environment, even where their parent has gone.
+    private void end() {
+        List<ProcessHandle> children = process.descendants().toList();
+        process.destroyForcibly();
+        children.forEach(ProcessHandle::destroyForcibly);
+        List<ProcessHandle> left = marked();
+        for (int round = 0; !left.isEmpty() && round < 100; round++) {
+            left.forEach(ProcessHandle::destroyForcibly);
+            LockSupport.parkNanos(5_000_000);
+            left = marked();
+        }
+    }
+
+    private List<ProcessHandle> marked() {
+        Path proc = Path.of("/proc");
+        if (!Files.isDirectory(proc)) return List.of();
+        String mark = Graded.RUN + "=" + run;
+        try (Stream<Path> processes = Files.list(proc)) {
+            return processes
+                    .filter(each -> each.getFileName().toString().matches("\\d+"))
+                    .filter(each -> environment(each).contains(mark))
+                    .flatMap(each -> ProcessHandle
+                            .of(Long.parseLong(each.getFileName().toString())).stream())
+                    .toList();
+        } catch (IOException e) {
+            return List.of();
+        }
+    }
+
+    private static String environment(Path process) {
+        try {
+            return Files.readString(process.resolve("environ"),
+                    StandardCharsets.ISO_8859_1);
+        } catch (IOException notOurs) {
+            return "";
+        }
+    }
+
+    /// What runs of this program, children included.
+    public List<ProcessHandle> processes() {
+        return marked();
+    }
+
+    /// Returns when it has ended, whoever began to close it.
+    @Override
+    public synchronized void close() {
+        if (stopped) return;
+        stopped = true;
+        end();
+        awaitEnd(5);
+        RUNNING.remove(this);
+    }
+}

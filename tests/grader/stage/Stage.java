@@ -1,0 +1,112 @@
+package grader.stage;
+
+import grader.build.Build;
+import grader.repo.Trouble;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import shared.Graded;
+
+/// What a requirement finds: the submission as one node or several, and what stands around them.
+/// Each member has a name; it begins when it is first asked for, and all end together.
+public final class Stage implements AutoCloseable {
+    /// The node that most requirements talk to.
+    public static final String A = "a";
+
+    /// Something with a port.
+    public interface Member extends AutoCloseable {
+        int port();
+
+        default String scheme() {
+            return "http";
+        }
+
+        /// Does it run, and does it answer as it should?
+        boolean isUsable();
+
+        @Override
+        void close();
+    }
+
+    private final Build build;
+    private final Path folder;
+    private final Pauses pauses = new Pauses();
+    private final Map<String, Member> members = new LinkedHashMap<>();
+    private final Map<String, Map<String, String>> settings = new LinkedHashMap<>();
+    private long ends = Long.MAX_VALUE;
+    private String disorder;
+
+    /// @param folder in which the nodes run; they share it, and keep it over a restart
+    public Stage(Build build, Path folder) {
+        this.build = build;
+        this.folder = folder;
+    }
+
+    /// From now on nodes are started for so many seconds.
+    public void limit(int seconds) {
+        ends = System.nanoTime() + seconds * 1_000_000_000L;
+    }
+
+    /// A running node, started anew where it has ended or does not answer any more.
+    ///
+    /// @throws Trouble where it cannot be started
+    public Node node(String name) {
+        if (System.nanoTime() > ends) {
+            throw new Trouble("The time for this exercise is up.");
+        }
+        if (members.get(name) instanceof Node node && node.isUsable()) return node;
+        return start(name, settings.getOrDefault(name, Map.of()));
+    }
+
+    /// Starts a node, anew where it runs already; another port, the same folder.
+    ///
+    /// @param settings environment variables; they hold for its later starts, too
+    public Node start(String name, Map<String, String> settings) {
+        end(name);
+        this.settings.put(name, settings);
+        Map<String, String> all = new LinkedHashMap<>(settings);
+        all.put(Graded.PAUSES, "" + pauses.port());
+        all.putIfAbsent("DATA", folder.toString());
+        Node node = Node.start(build, folder, all);
+        members.put(name, node);
+        return node;
+    }
+
+    /// Ends a member, a node by SIGKILL, if it is there.
+    public void end(String name) {
+        Member member = members.remove(name);
+        if (member == null) return;
+        if (member instanceof Node node) note(node);
+        member.close();
+    }
+
+    /// A check of the first node has not come to its end: the next one gets it anew.
+    ///
+    /// @return the cause, if the node tells of one, else what is supposed
+    public String tookTooLong(String supposed) {
+        if (!(members.get(A) instanceof Node node)) return supposed;
+        node.spoil();
+        return node.cause("nothing", supposed);
+    }
+
+    /// Holds threads of all nodes where they call `shared.Pause`.
+    public Pauses pauses() {
+        return pauses;
+    }
+
+    /// What keeps the whole result from counting, or null.
+    public String disorder() {
+        for (Member each : members.values()) if (each instanceof Node node) note(node);
+        return disorder;
+    }
+
+    private void note(Node node) {
+        if (disorder == null) disorder = node.disorder();
+    }
+
+    @Override
+    public void close() {
+        members.values().forEach(Member::close);
+        pauses.close();
+    }
+}

@@ -1,0 +1,232 @@
+package grader.verdict;
+
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+
+import grader.build.Build;
+import grader.client.Failure;
+import grader.repo.Exercise;
+import grader.repo.Repo;
+import grader.repo.Snapshots;
+import grader.repo.Trouble;
+import grader.requirement.Requirement;
+import grader.requirement.Requirements;
+import grader.stage.Stage;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.engine.JupiterTestEngine;
+import org.junit.platform.engine.TestExecutionResult;
+import org.junit.platform.engine.discovery.ClassSelector;
+import org.junit.platform.engine.support.descriptor.MethodSource;
+import org.junit.platform.launcher.LauncherSession;
+import org.junit.platform.launcher.TestExecutionListener;
+import org.junit.platform.launcher.TestIdentifier;
+import org.junit.platform.launcher.core.LauncherConfig;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+
+/// Grades one submission: compiles it, runs it, and has JUnit decide about each requirement. A
+/// requirement holds only where its test was seen to succeed; what was not discovered, skipped or
+/// aborted does not hold. Several may be graded at the same time.
+public final class Grading implements TestExecutionListener {
+    private static final int WALL_SECONDS = 90;
+    /// Most of a grading is waiting, so two take little longer than one.
+    private static final int SIDE_BY_SIDE = 2;
+
+    private final Exercise exercise;
+    private final Path file;
+    private final long seed;
+    private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
+    private Stage stage;
+    private String trouble;
+
+    private Grading(Exercise exercise, Path file, long seed) {
+        this.exercise = exercise;
+        this.file = file;
+        this.seed = seed;
+    }
+
+    /// Grades `file` as a submission to `exercise`.
+    ///
+    /// @param seed of the inputs, which vary from run to run
+    /// @param progress hears what is being done
+    public static Verdict of(Exercise exercise, Path file, long seed,
+            Consumer<String> progress) {
+        return new Grading(exercise, file, seed).verdict(Snapshots.all(), progress);
+    }
+
+    /// Grades exercises, two at a time. Where there are several, one that nobody has worked on is
+    /// not run.
+    ///
+    /// @param solution whether to grade the solutions in place of the learner's files
+    /// @param done hears the verdicts in order, each as soon as it is known
+    public static void all(List<Exercise> exercises, boolean solution,
+            long seed, Consumer<String> progress, Consumer<Verdict> done) {
+        var files = Snapshots.all();
+        Map<Exercise, CompletableFuture<Verdict>> verdicts = new LinkedHashMap<>();
+        try (var pool = Executors.newFixedThreadPool(SIDE_BY_SIDE)) {
+            for (Exercise each : exercises) {
+                Path file = each.file(solution);
+                verdicts.put(each, exercises.size() > 1 && each.isUntouched(file)
+                        ? CompletableFuture.completedFuture(
+                                Verdict.untouched(each, file))
+                        : CompletableFuture.supplyAsync(
+                                () -> new Grading(each, file, seed).verdict(files,
+                                        doing -> progress
+                                                .accept(each.number() + ": " + doing)),
+                                pool));
+            }
+            verdicts.values().forEach(each -> done.accept(each.join()));
+        }
+    }
+
+    /// Does all of it.
+    ///
+    /// @param files the exercises' files as they ought to be; afterwards as they are
+    private Verdict verdict(Map<Exercise, byte[]> files, Consumer<String> progress) {
+        long began = System.nanoTime();
+        Path folder = null;
+        try {
+            for (var each : undecided(exercise)) results.put(each.id(), each);
+            folder = Repo.temporary();
+            progress.accept("compiling");
+            stage = new Stage(Build.of(exercise, file, folder), folder);
+            progress.accept("starting");
+            stage.node(Stage.A);
+            progress.accept("checking");
+            check();
+        } catch (Trouble e) {
+            trouble = e.getMessage();
+        } finally {
+            if (stage != null) stage.close();
+            if (folder != null) Repo.delete(folder);
+        }
+        return new Verdict(exercise, Repo.shown(file), seed, trouble,
+                Snapshots.keepChanged(files), List.copyOf(results.values()),
+                Files.isReadable(file) ? todos(file) : List.of(),
+                (System.nanoTime() - began) / 1_000_000);
+    }
+
+    private static List<Exercise.Todo> todos(Path file) {
+        try {
+            return Exercise.todos(Repo.read(file));
+        } catch (Trouble notText) {
+            return List.of();
+        }
+    }
+
+    /// All requirements of an exercise, as they stand before anything is known.
+    ///
+    /// @throws Trouble where it has none
+    public static List<Verdict.Result> undecided(Exercise exercise) {
+        List<Verdict.Result> all = exercise.requirements().stream()
+                .flatMap(each -> Arrays.stream(each.getDeclaredMethods()))
+                .filter(each -> each.isAnnotationPresent(Requirement.class))
+                .map(each -> {
+                    Requirement it = each.getAnnotation(Requirement.class);
+                    String sentence = each.getAnnotation(DisplayName.class).value();
+                    return new Verdict.Result(it.id(), sentence, it.points(), it.todo(),
+                            false,
+                            null);
+                })
+                .sorted(Comparator.comparing(Verdict.Result::id)).toList();
+        if (!all.isEmpty()) return all;
+        throw new Trouble(
+                "Exercise " + exercise.number() + " cannot be graded, which is"
+                        + " the course's own fault: no method below tests/" + exercise
+                        + " is a @Requirement.");
+    }
+
+    private void check() {
+        stage.limit(WALL_SECONDS);
+        try (LauncherSession session = session()) {
+            new Requirements.Grading(stage, seed, exercise.port()).offer(session);
+            session.getLauncher().execute(LauncherDiscoveryRequestBuilder.request()
+                    .selectors(exercise.requirements().stream()
+                            .map(each -> selectClass(each))
+                            .toArray(ClassSelector[]::new))
+                    .configurationParameter(
+                            "junit.jupiter.extensions.autodetection.enabled", "false")
+                    .build(), this);
+        }
+        if (trouble == null) trouble = stage.disorder();
+    }
+
+    private static LauncherSession session() {
+        return LauncherFactory.openSession(LauncherConfig.builder()
+                .enableTestEngineAutoRegistration(false)
+                .addTestEngines(new JupiterTestEngine())
+                .enableLauncherSessionListenerAutoRegistration(false)
+                .enableLauncherDiscoveryListenerAutoRegistration(false)
+                .enableTestExecutionListenerAutoRegistration(false)
+                .enablePostDiscoveryFilterAutoRegistration(false).build());
+    }
+
+    @Override
+    public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+        if (!(test.getSource().orElse(null) instanceof MethodSource method)) return;
+        Requirement requirement =
+                method.getJavaMethod().getAnnotation(Requirement.class);
+        if (requirement == null) return;
+        var before = results.get(requirement.id());
+        Failure failure = result.getThrowable().map(this::failure).orElse(null);
+        boolean passed = result.getStatus() == TestExecutionResult.Status.SUCCESSFUL;
+        results.put(requirement.id(), new Verdict.Result(before.id(), before.sentence(),
+                before.points(), before.todo(), passed, failure));
+    }
+
+    private Failure failure(Throwable thrown) {
+        if (thrown instanceof Failure failure) return failure;
+        if (thrown instanceof Trouble trouble) {
+            return new Failure(List.of(), "a running program", "nothing", -1,
+                    trouble.getMessage());
+        }
+        if (thrown instanceof TimeoutException) {
+            return new Failure(List.of(), "the end of this check",
+                    "none within " + Requirements.SECONDS + " s", -1,
+                    stage.tookTooLong(
+                            "Something waits for ever, or takes far too long."));
+        }
+        return new Failure(List.of(), "no surprise", "" + thrown, -1,
+                "The grader did not foresee this; please report it.");
+    }
+
+    /// Loads REST Assured and JUnit in the background, while the submission is compiled.
+    public static void warm() {
+        Thread.ofPlatform().daemon().start(() -> {
+            try (ServerSocket server =
+                    new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
+                    LauncherSession session = session()) {
+                Thread.ofPlatform().daemon().start(() -> answer(server));
+                session.getLauncher();
+                Requirements.warm("http://localhost:" + server.getLocalPort() + "/");
+            } catch (Exception e) {
+                // Then the first requirement is slower.
+            }
+        });
+    }
+
+    private static void answer(ServerSocket server) {
+        try (Socket socket = server.accept()) {
+            socket.getInputStream().read(new byte[4096]);
+            socket.getOutputStream()
+                    .write(("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                            + "Content-Length: 2\r\n\r\n{}").getBytes());
+        } catch (IOException e) {
+            // As above.
+        }
+    }
+}
