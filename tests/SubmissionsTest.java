@@ -29,11 +29,11 @@ class SubmissionsTest {
         return Exercise.all();
     }
 
-    static List<Submission> wrong() throws IOException {
+    static List<Submission> wrong() {
         return Submission.all("wrong");
     }
 
-    static List<Submission> right() throws IOException {
+    static List<Submission> right() {
         return Submission.all("right");
     }
 
@@ -41,7 +41,7 @@ class SubmissionsTest {
     private static int accepted;
 
     @AfterAll
-    static void counts() throws IOException {
+    static void counts() {
         int requirements = Exercise.all().stream().mapToInt(
                 each -> Grading.undecided(each).size()).sum();
         System.out.printf("%n  %d requirements; %d of %d wrong submissions caught;"
@@ -99,7 +99,7 @@ class SubmissionsTest {
 
     @Test
     @DisplayName("each requirement has two wrong submissions and three hints, each exercise three right ones")
-    void enough() throws IOException {
+    void enough() {
         var wrong = Submission.all("wrong").stream()
                 .flatMap(each -> each.fails().stream())
                 .collect(Collectors.groupingBy(id -> id, Collectors.counting()));

@@ -8,7 +8,6 @@
 //DEPS com.microsoft.playwright:playwright:1.62.0
 //DEPS org.slf4j:slf4j-nop:2.0.17
 //DEPS io.rest-assured:rest-assured:6.0.1
-//DEPS io.github.java-diff-utils:java-diff-utils:4.16
 //DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
 //DEPS tools.jackson.core:jackson-core:3.1.7
 //DEPS io.undertow:undertow-core:2.3.27.Final
