@@ -2,7 +2,6 @@
 //DESCRIPTION Grades known submissions many times while all cores are busy, and counts the verdicts
 //JAVA 25+
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
-//DEPS io.github.java-diff-utils:java-diff-utils:4.16
 //MAIN Repeat
 //SOURCES Grade.java
 //SOURCES course/Submission.java
@@ -82,14 +81,13 @@ class Repeat implements Callable<Integer> {
     }
 
     private List<Known> known() throws Exception {
-        List<Submission> patches = new ArrayList<>(Submission.all("wrong"));
-        patches.addAll(Submission.all("right"));
-        patches.removeIf(one -> !all && !one.race());
+        List<Submission> submissions = new ArrayList<>(Submission.all("wrong"));
+        submissions.addAll(Submission.all("right"));
+        submissions.removeIf(one -> !all && !one.race());
         List<Known> known = new ArrayList<>();
         for (Exercise each : Exercise.all()) {
-            List<Submission> ours =
-                    patches.stream().filter(one -> one.exercise().equals(each))
-                            .toList();
+            List<Submission> ours = submissions.stream()
+                    .filter(one -> one.exercise().equals(each)).toList();
             if (ours.isEmpty()) continue;
             known.add(new Known(each.number() + " solution", each,
                     Repo.read(each.file(true)), List.of()));

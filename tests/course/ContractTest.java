@@ -23,6 +23,7 @@ import shared.course.Course;
 /// What every lesson, exercise and solution answers alike, whatever it is about. One process of each
 /// answers all of it, and the last test ends it.
 @DisplayName("Every lesson, exercise and solution")
+@EachLesson
 @ParameterizedClass(name = "{0}")
 @MethodSource("scripts")
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)

@@ -5,14 +5,18 @@ import com.microsoft.playwright.options.ColorScheme;
 import grader.repo.Exercise;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// The page of an exercise shows what its learner has done so far.
 @DisplayName("The pages of exercises")
+@EachLesson
+@Execution(ExecutionMode.CONCURRENT)
 class ExercisePagesTest {
     static List<Exercise> exercises() {
-        return Exercise.all();
+        return Verify.exercises();
     }
 
     @ParameterizedTest(name = "{0}")

@@ -27,12 +27,16 @@ import jdk.jshell.Snippet.Status;
 import jdk.jshell.SnippetEvent;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import shared.course.Course;
 import tools.jackson.databind.json.JsonMapper;
 
 @DisplayName("The form of the course")
+@EachLesson
+@Execution(ExecutionMode.CONCURRENT)
 class FormTest {
     private static final Path ROOT = Server.root();
     private static final List<String> COURSE =
@@ -40,8 +44,9 @@ class FormTest {
     private static final int MAX_LINES = 420;
     private static final int MAX_CELL = 60;
 
-    static List<Path> lessons() throws IOException {
-        return files("lessons", ".java");
+    static List<Path> lessons() {
+        return Verify.lessons().stream()
+                .map(each -> ROOT.resolve("lessons/" + each.name() + ".java")).toList();
     }
 
     private static List<Path> files(String folder, String ending) throws IOException {
@@ -103,8 +108,7 @@ class FormTest {
         String classPath = new String(info.getInputStream().readAllBytes()).strip();
         try (JShell shell = JShell.builder()
                 .remoteVMOptions("--sun-misc-unsafe-memory-access=allow").build()) {
-            Stream.of(classPath.split(java.io.File.pathSeparator))
-                    .forEach(shell::addToClasspath);
+            shell.addToClasspath(classPath);
             for (String cell : cells(lesson)) evaluate(shell, cell);
             List<String> broken = shell.snippets()
                     .filter(snippet -> shell.status(snippet) != Status.VALID)
@@ -267,7 +271,7 @@ class FormTest {
     }
 
     static List<Exercise> exercises() {
-        return Exercise.all();
+        return Verify.exercises();
     }
 
     @ParameterizedTest(name = "{0}")

@@ -6,6 +6,7 @@ import com.sun.net.httpserver.HttpServer;
 import grader.repo.Repo;
 import grader.repo.Exercise;
 import grader.report.Report;
+import grader.stage.Node;
 import grader.verdict.Grading;
 import grader.verdict.Verdict;
 import java.io.IOException;
@@ -16,17 +17,22 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import shared.Graded;
 
 /// Programs that do harm or have bad luck, each exercise 01's solution with one change: the
 /// verdict says what happened, in bounded time, and nothing goes on running.
 @DisplayName("Hostile and unlucky submissions")
+@Execution(ExecutionMode.CONCURRENT)
 class HostileTest {
     private static final Exercise EXERCISE = Exercise.named("01");
     private static final String MAIN = "    void main() {\n";
@@ -70,27 +76,41 @@ class HostileTest {
                                 + wanted + "\n" + new Report(false).whole(verdict)));
     }
 
-    /// Whatever was graded, nothing of it runs on, and the next submission is graded unharmed.
+    /// Whatever was graded, nothing of it runs on.
     @AfterEach
     void nothingIsLeft() throws IOException {
         assertEquals(List.of(), left());
-        Verdict next = grade(Repo.read(EXERCISE.file(true)));
+    }
+
+    @AfterAll
+    static void othersAreUnharmed() {
+        Verdict next = Grading.of(EXERCISE, EXERCISE.file(true), 1, doing -> {});
         assertTrue(next.passed(), () -> new Report(false).whole(next));
     }
 
-    /// Processes that inherited the mark of a submission; only Linux shows them.
-    static List<String> left() throws IOException {
+    /// Processes that inherited the mark of a submission which is not being graded any more; only
+    /// Linux shows them.
+    private static List<String> left() throws IOException {
         Path proc = Path.of("/proc");
         if (!Files.isDirectory(proc)) return List.of();
+        List<Path> marked;
         try (Stream<Path> processes = Files.list(proc)) {
-            return processes
+            marked = processes
                     .filter(each -> each.getFileName().toString().matches("\\d+"))
-                    .filter(each -> read(each.resolve("environ"))
-                            .contains("ON_THE_WIRE_RUN=" + ProcessHandle.current().pid()
-                                    + "-"))
-                    .map(each -> read(each.resolve("cmdline")).replace('\0', ' '))
-                    .toList();
+                    .filter(each -> mark(each) != null).toList();
         }
+        return marked.stream()
+                .filter(each -> mark(each) != null && !Node.isRunning(mark(each)))
+                .filter(each -> mark(each) != null)
+                .map(each -> read(each.resolve("cmdline")).replace('\0', ' ')).toList();
+    }
+
+    /// The mark of a process of this grader, or null.
+    private static String mark(Path process) {
+        String start = Graded.RUN + "=" + ProcessHandle.current().pid() + "-";
+        return Stream.of(read(process.resolve("environ")).split("\0"))
+                .filter(each -> each.startsWith(start)).findFirst()
+                .map(each -> each.substring(Graded.RUN.length() + 1)).orElse(null);
     }
 
     private static String read(Path file) {

@@ -17,16 +17,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /// What learners read where a requirement does not hold: one failure of each requirement, word for
-/// word, in `tests/wording/NN_name.txt`. With `WORDING=write` in the environment the files are
+/// word, in `tests/NN_name/wording.txt`. With `WORDING=write` in the environment the files are
 /// written anew; read the difference before you commit it.
 @DisplayName("The wording of failures")
+@EachLesson
 class WordingTest {
-    private static final long SEED = 7;
+    static final long SEED = 7;
 
     @TempDir Path folder;
 
     static List<Exercise> exercises() {
-        return Exercise.all();
+        return Verify.exercises();
     }
 
     @ParameterizedTest(name = "{0}")
@@ -37,9 +38,8 @@ class WordingTest {
         for (var requirement : Grading.undecided(exercise)) {
             text.append(told(exercise, requirement.id())).append("\n");
         }
-        Path file = Repo.root().resolve("tests/wording/" + exercise + ".txt");
+        Path file = exercise.tests().resolve("wording.txt");
         if ("write".equals(System.getenv("WORDING"))) {
-            Files.createDirectories(file.getParent());
             Files.writeString(file, text);
         }
         List<String> wanted = Repo.read(file).lines().toList();
@@ -51,16 +51,27 @@ class WordingTest {
         }
     }
 
-    /// One requirement's failure, as the first wrong submission has it that fails this one; better
+    /// The submission that shows a requirement's failure: the first wrong one that fails it; better
     /// one that fails no other, and one without a race, which may end in several ways.
-    private String told(Exercise exercise, String id) throws IOException {
-        Submission wrong = Submission.all("wrong").stream()
+    private static Submission shown(Exercise exercise, String id) {
+        return Submission.all("wrong").stream()
                 .filter(each -> each.exercise().equals(exercise)
                         && each.fails().contains(id))
                 .min(Comparator.comparing((Submission each) -> each.fails().size() > 1)
                         .thenComparing(Submission::race))
                 .orElseThrow();
-        Verdict verdict = wrong.grade(folder, SEED);
+    }
+
+    /// Is this the submission that shows a failure of one of its requirements? Then its inputs are
+    /// those of [#SEED].
+    static boolean shows(Submission submission) {
+        return submission.fails().stream()
+                .anyMatch(id -> shown(submission.exercise(), id).equals(submission));
+    }
+
+    private String told(Exercise exercise, String id) throws IOException {
+        Submission wrong = shown(exercise, id);
+        Verdict verdict = wrong.verdict(folder);
         Verdict.Result result = verdict.results().stream()
                 .filter(each -> each.id().equals(id)).findFirst().orElseThrow();
         Report report = new Report(false);
@@ -69,12 +80,14 @@ class WordingTest {
                 "next")) {
             assertTrue(text.contains("\n     " + part), part + " is missing:\n" + text);
         }
-        return "(" + wrong.name() + ")\n" + still(text);
+        return "(" + wrong.name() + ")\n"
+                + still(text.replace(verdict.file(),
+                        "exercises/" + exercise + ".java"));
     }
 
     /// The text without what differs from run to run.
-    private String still(String text) {
-        return text.replace(folder.toString(), "exercises").replace('\\', '/')
+    private static String still(String text) {
+        return text
                 .replaceAll("Date: .* GMT", "Date: (now)")
                 .replaceAll("\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z", "(now)")
                 .replaceAll("\\b\\d{10}\\b", "(id)")

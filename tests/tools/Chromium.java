@@ -13,6 +13,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
@@ -23,9 +25,10 @@ final class Chromium implements AutoCloseable {
     private static final List<String> OPTIONS = List.of("--no-sandbox", "--disable-gpu",
             "--disable-quic", "--no-first-run", "--disable-background-networking",
             "--disable-component-update", "--disable-sync");
-    private static Playwright playwright;
-    private static Browser browser;
-    private static String missing;
+    /// One for each thread that opens pages, as Playwright wants it.
+    private static final ThreadLocal<Browser> BROWSER = new ThreadLocal<>();
+    private static final Queue<Playwright> ALL = new ConcurrentLinkedQueue<>();
+    private static volatile String missing;
 
     final Page page;
     private final BrowserContext context;
@@ -35,7 +38,7 @@ final class Chromium implements AutoCloseable {
 
     private Chromium(Server server, int width, ColorScheme scheme) {
         origin = server.url("/");
-        context = browser.newContext(new Browser.NewContextOptions()
+        context = BROWSER.get().newContext(new Browser.NewContextOptions()
                 .setViewportSize(width, width < 600 ? 844 : 900)
                 .setColorScheme(scheme));
         page = context.newPage();
@@ -62,7 +65,7 @@ final class Chromium implements AutoCloseable {
     }
 
     static Chromium open(Server server, int width, ColorScheme scheme) {
-        if (browser == null && missing == null) launch();
+        if (BROWSER.get() == null && missing == null) launch();
         if (missing != null
                 && "true".equals(System.getenv("CI"))) Assertions.fail(missing);
         Assumptions.assumeTrue(missing == null, missing);
@@ -80,11 +83,12 @@ final class Chromium implements AutoCloseable {
         if (installed
                 .isPresent()) environment.put("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
         try {
-            playwright = Playwright
+            Playwright playwright = Playwright
                     .create(new Playwright.CreateOptions().setEnv(environment));
+            ALL.add(playwright);
             var options = new BrowserType.LaunchOptions().setArgs(OPTIONS);
             installed.ifPresent(options::setExecutablePath);
-            browser = playwright.chromium().launch(options);
+            BROWSER.set(playwright.chromium().launch(options));
         } catch (PlaywrightException e) {
             missing =
                     "No browser: install chromium so that it is on the PATH, then run this again. ("
@@ -93,7 +97,7 @@ final class Chromium implements AutoCloseable {
     }
 
     static void stop() {
-        if (playwright != null) playwright.close();
+        ALL.forEach(Playwright::close);
     }
 
     /// Console messages that contain one of these are part of the lesson: a browser reports every

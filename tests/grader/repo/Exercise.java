@@ -132,6 +132,16 @@ public record Exercise(String name) {
                 .replace(", 70" + number() + ",", ", 90" + number() + ",");
     }
 
+    /// A source with other code in one of its holes; as it was where it has no such hole.
+    public static String fill(String source, String number, String code) {
+        for (MatchResult hole : HOLE.matcher(source).results().toList()) {
+            if (!hole.group(2).equals(number)) continue;
+            return source.substring(0, hole.start(4)) + code
+                    + source.substring(hole.end(4));
+        }
+        return source;
+    }
+
     /// The TODOs of a source.
     public static List<Todo> todos(String source) {
         return TODO.matcher(source).results().map(found -> todo(source, found))

@@ -58,6 +58,13 @@ public final class Node implements Stage.Member {
         RUNNING.forEach(Node::close);
     }
 
+    /// Is a program that was started with this mark in its environment still in use?
+    public static boolean isRunning(String mark) {
+        synchronized (RUNNING) {
+            return RUNNING.stream().anyMatch(each -> each.run.equals(mark));
+        }
+    }
+
     private final String run =
             ProcessHandle.current().pid() + "-"
                     + HexFormat.of().formatHex(randomBytes());
