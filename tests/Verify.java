@@ -2,8 +2,6 @@
 //DESCRIPTION Proves the course: every lesson on the wire and in a browser, and the form of the repo
 //JAVA 25+
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED
-//DEPS com.microsoft.playwright:playwright:1.62.0
-//DEPS org.slf4j:slf4j-nop:2.0.17
 //MAIN Verify
 //SOURCES Grade.java
 //SOURCES Format.java

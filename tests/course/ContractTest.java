@@ -42,9 +42,9 @@ record ContractTest(String script) {
     }
 
     @BeforeParameterizedClassInvocation
-    static void start(ContractTest one) throws Exception {
+    static void start(String script) throws Exception {
         long began = System.nanoTime();
-        server = Server.start(one.script);
+        server = Server.start(script);
         startedIn = System.nanoTime() - began;
     }
 

@@ -1,3 +1,6 @@
+//DEPS com.microsoft.playwright:playwright:1.62.0
+//DEPS org.slf4j:slf4j-nop:2.0.17
+
 import com.microsoft.playwright.Browser;
 import com.microsoft.playwright.BrowserContext;
 import com.microsoft.playwright.BrowserType;

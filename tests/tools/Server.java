@@ -1,10 +1,16 @@
+import static java.nio.file.StandardOpenOption.CREATE;
+import static java.nio.file.StandardOpenOption.WRITE;
+
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -14,6 +20,7 @@ import java.util.concurrent.TimeoutException;
 @SuppressWarnings("try") // close may be interrupted
 final class Server implements AutoCloseable {
     private static final int START_SECONDS = 120;
+    private static final Set<String> BUILT = new HashSet<>();
 
     final Process process;
     final String ready;
@@ -61,8 +68,25 @@ final class Server implements AutoCloseable {
         return new Server(program.redirectError(errors.toFile()).start(), errors);
     }
 
+    /// Builds a script, once for all tests. JBang may not build the same one twice at a time, not
+    /// even for two copies of the course: what it has built is found by its content.
+    private static synchronized void build(String script) throws IOException {
+        if (!BUILT.add(script)) return;
+        Path lock =
+                Path.of(System.getProperty("java.io.tmpdir"), "on-the-wire-build.lock");
+        try (var channel = FileChannel.open(lock, CREATE, WRITE);
+                var held = channel.lock()) {
+            assert held.isValid();
+            new ProcessBuilder(root().resolve("jbang").toString(), "--quiet", "build",
+                    root().resolve(script).toString()).inheritIO().start().waitFor();
+        } catch (InterruptedException e) {
+            throw new IOException(e);
+        }
+    }
+
     /// The same, not started yet: for runs that are expected to fail.
-    static ProcessBuilder launch(String script, String... settings) {
+    static ProcessBuilder launch(String script, String... settings) throws IOException {
+        build(script);
         List<String> command =
                 new ArrayList<>(List.of(root().resolve("jbang").toString()));
         for (String setting : settings) if (setting

@@ -1,10 +1,10 @@
 package grader.requirement;
 
+//DEPS org.junit.jupiter:junit-jupiter:6.1.3
+//DEPS org.junit.platform:junit-platform-launcher:6.1.3
 //DEPS io.rest-assured:rest-assured:6.0.1
 //DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
 //DEPS tools.jackson.core:jackson-core:3.1.7
-//DEPS org.junit.jupiter:junit-jupiter:6.1.3
-//DEPS org.junit.platform:junit-platform-launcher:6.1.3
 
 import grader.client.Answer;
 import grader.client.HttpConnection;
