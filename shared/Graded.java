@@ -9,8 +9,8 @@ public final class Graded {
     /// [#RUN_HEADER], so the grader knows its own program, whatever port it says.
     public static final String RUN = "ON_THE_WIRE_RUN";
 
-    /// Of every answer, where [#RUN] is set: its value, a space, and the name of the I/O thread that
-    /// the connection belongs to.
+    /// Of every answer, where [#RUN] is set: its value, a space, and the name of the I/O thread
+    /// that the connection belongs to.
     public static final String RUN_HEADER = "On-The-Wire-Run";
 
     /// The environment variable with the port to which [Pause] connects.

@@ -139,12 +139,11 @@ class Format {
 
     /// The README's list: one row for each lesson.
     private static String table() {
-        return Course.LESSONS.stream().map(
-                each -> "| [%s](lessons/%s.java) | `./jbang %s` | %s: %s | [%s](exercises/%s.java) |\n"
-                        .formatted(each.number(), each.name(), each.alias(),
-                                each.title(),
-                                each.shows(), each.exercise(), each.name()))
-                .collect(Collectors.joining());
+        String row = "| [%s](lessons/%s.java) | `./jbang %s` | %s: %s |"
+                + " [%s](exercises/%s.java) |\n";
+        return Course.LESSONS.stream().map(each -> row.formatted(each.number(),
+                each.name(), each.alias(), each.title(), each.shows(),
+                each.exercise(), each.name())).collect(Collectors.joining());
     }
 
     /// The text formatted, with LF line ends and one at the end. Eclipse may need a

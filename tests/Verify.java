@@ -38,8 +38,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import shared.course.Course;
 
-/// The course's own tests: JUnit Jupiter, several at a time, printed as a specification. Exit code 0
-/// where all pass, 1 where one fails, 2 where none ran.
+/// The course's own tests: JUnit Jupiter, several at a time, printed as a specification. Exit code
+/// 0 where all pass, 1 where one fails, 2 where none ran.
 @Command(name = "verify", mixinStandardHelpOptions = true, version = "1",
         sortOptions = false,
         description = "Runs the course's own tests and prints what each one proves.",
@@ -61,8 +61,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
     private static final List<String> NOTES = new ArrayList<>();
 
     @Parameters(paramLabel = "NAME", arity = "0..*",
-            description = "The number of a lesson, or a part of a test class's name, ignoring case:"
-                    + " LongPolling, Form, Load, ...") List<String> names = List.of();
+            description = "The number of a lesson, or a part of a test class's name, ignoring"
+                    + " case: LongPolling, Form, Load, ...") List<String> names = List.of();
     @Option(names = "--jobs", paramLabel = "N",
             description = "How many tests run at a time; two a core where it is left out.") int jobs =
                     SIDE_BY_SIDE;

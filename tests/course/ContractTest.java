@@ -20,8 +20,8 @@ import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 import shared.course.Course;
 
-/// What every lesson, exercise and solution answers alike, whatever it is about. One process of each
-/// answers all of it, and the last test ends it.
+/// What every lesson, exercise and solution answers alike, whatever it is about. One process of
+/// each answers all of it, and the last test ends it.
 @DisplayName("Every lesson, exercise and solution")
 @EachLesson
 @ParameterizedClass(name = "{0}")

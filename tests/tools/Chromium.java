@@ -59,7 +59,7 @@ final class Chromium implements AutoCloseable {
         });
         page.navigate(origin);
         page.waitForFunction(
-                "() => document.querySelector('#wire-totals').children.length > 0");
+                "() => document.querySelector('#wire-totals')?.children.length > 0");
     }
 
     /// Opens the page of `server` and waits until its wire view watches.

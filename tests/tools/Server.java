@@ -70,7 +70,7 @@ final class Server implements AutoCloseable {
 
     /// Builds a script, once for all tests. JBang may not build the same one twice at a time, not
     /// even for two copies of the course: what it has built is found by its content.
-    private static synchronized void build(String script) throws IOException {
+    static synchronized void build(String script) throws IOException {
         if (!BUILT.add(script)) return;
         Path lock =
                 Path.of(System.getProperty("java.io.tmpdir"), "on-the-wire-build.lock");

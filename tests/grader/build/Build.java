@@ -37,7 +37,8 @@ import javax.tools.StandardJavaFileManager;
 import javax.tools.ToolProvider;
 
 /// A submission, compiled in the grader's own warm process: a class path and a class to launch. A
-/// submission that asks JBang for more than its exercise does, libraries excepted, is built by JBang.
+/// submission that asks JBang for more than its exercise does, libraries excepted, is built by
+/// JBang.
 ///
 /// @param options of a JVM that make it start fast
 public record Build(String classPath, String main, List<String> options) {

@@ -9,9 +9,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/// A client that sends requests in turn on one [HttpConnection], and reads an event stream as its bytes
-/// come (WHATWG HTML 9.2.6); it keeps the exact bytes of the event at hand. Every wait has an end:
-/// [HttpConnection#SOON].
+/// A client that sends requests in turn on one [HttpConnection], and reads an event stream as its
+/// bytes come (WHATWG HTML 9.2.6); it keeps the exact bytes of the event at hand. Every wait has an
+/// end: [HttpConnection#SOON].
 public final class EventStreamClient implements AutoCloseable {
     /// @param id the last id that was given up to here, "" before any
     /// @param type `message` where the event names none

@@ -20,8 +20,8 @@ import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.MissingNode;
 
 /// A WebSocket client with a name (RFC 6455), for messages that are JSON objects. What it says and
-/// hears is noted as `ada > {...}` and `ada < {...}`. It sits on a [HttpConnection] and not on the JDK's
-/// client, which tells neither the I/O thread nor can reset.
+/// hears is noted as `ada > {...}` and `ada < {...}`. It sits on an [HttpConnection] and not on the
+/// JDK's client, which tells neither the I/O thread nor can reset.
 public final class WebSocketClient implements AutoCloseable {
     private static final int TEXT = 1;
     private static final int BINARY = 2;
