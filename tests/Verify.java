@@ -20,6 +20,7 @@
 //SOURCES grader/*.java
 //SOURCES requirements/*.java
 //SOURCES ../shared/*.java
+//SOURCES ../shared/cable/*.java
 //SOURCES ../shared/websocket/*.java
 
 import static org.junit.platform.engine.discovery.ClassNameFilter.includeClassNamePatterns;
