@@ -167,7 +167,8 @@ public final class Cable implements AutoCloseable {
 
     static InetSocketAddress local(int port) {
         try {
-            return new InetSocketAddress(InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port);
+            return new InetSocketAddress(
+                    InetAddress.getByAddress(new byte[] {127, 0, 0, 1}), port);
         } catch (IOException impossible) {
             throw new UncheckedIOException(impossible);
         }

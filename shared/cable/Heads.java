@@ -14,7 +14,8 @@ final class Heads {
             Pattern.compile("\\S+ \\S+ HTTP/1\\.\\d\r?\n(?s:.*)");
     private static final Pattern UPGRADE =
             Pattern.compile("(?im)^upgrade[ \t]*:(?![ \t]*h2c[ \t\r]*$)");
-    private static final Pattern CODED = Pattern.compile("(?im)^transfer-encoding[ \t]*:");
+    private static final Pattern CODED =
+            Pattern.compile("(?im)^transfer-encoding[ \t]*:");
     private static final Pattern LENGTH =
             Pattern.compile("(?im)^content-length[ \t]*:[ \t]*(\\d{1,18})[ \t\r]*$");
 

@@ -15,8 +15,9 @@ final class Link {
     private static final long NEVER = Long.MAX_VALUE;
     private static final long PIECES_PER_SECOND = 20;
     private static final long AHEAD = 100_000_000;
-    private static final byte[] FORBIDDEN = ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n"
-            + "Connection: close\r\n\r\n").getBytes(US_ASCII);
+    private static final byte[] FORBIDDEN =
+            ("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n"
+                    + "Connection: close\r\n\r\n").getBytes(US_ASCII);
 
     private final Cable cable;
     private final SocketChannel client;
@@ -171,7 +172,8 @@ final class Link {
     void reset() {
         for (SocketChannel socket : new SocketChannel[] {client, server}) {
             try {
-                if (socket != null) socket.setOption(StandardSocketOptions.SO_LINGER, 0);
+                if (socket
+                        != null) socket.setOption(StandardSocketOptions.SO_LINGER, 0);
             } catch (IOException gone) {
                 // Then its other end knows already.
             }
@@ -222,7 +224,8 @@ final class Link {
         }
 
         void room(int size) {
-            if (size > bytes.capacity()) bytes = ByteBuffer.allocate(size).put(bytes.flip());
+            if (size > bytes.capacity()) bytes =
+                    ByteBuffer.allocate(size).put(bytes.flip());
         }
 
         /// @return what has gone
