@@ -153,7 +153,8 @@ class FormTest {
     void caps() throws IOException {
         List<String> found = new ArrayList<>();
         for (String folder : List.of("lessons", "exercises", "solutions", "shared",
-                "shared/websocket", "tests", "tests/grader", "tests/requirements")) {
+                "shared/websocket", "shared/cable", "tests", "tests/grader",
+                "tests/requirements")) {
             for (Path file : files(folder, "")) {
                 List<String> lines = Files.readAllLines(file);
                 boolean java = file.toString().endsWith(".java");

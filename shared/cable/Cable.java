@@ -18,12 +18,18 @@ import java.util.concurrent.locks.ReentrantLock;
 
 /// A TCP relay on 127.0.0.1 that stands between clients and a server and breaks their connections
 /// on purpose. It binds first and learns its target later, and it keeps its port when the target
-/// changes. Its socket buffers are small, so that a sender feels soon that nobody reads.
+/// changes. An end (FIN) of one side is passed on after the bytes before it, and the other
+/// direction goes on. A reset of one side becomes a reset of the other at once; it overtakes what
+/// is under way. A side whose bytes the other does not take is not read, so its reset shows late.
 ///
-/// All methods may be called from any thread. What a method changes holds as soon as it has
-/// returned. One thread, asleep while no byte moves, serves all connections.
+/// The cable's socket buffers are small, so that it swallows little while nobody reads. A sender's
+/// own buffer is not the cable's to choose: Linux gives it 2 MB and more on loopback, unless the
+/// sender sets SO_SNDBUF.
+///
+/// All methods may be called from any thread; after a method has returned nothing goes the old
+/// way. One thread, asleep while no byte moves, serves all connections.
 public final class Cable implements AutoCloseable {
-    /// In bytes, for each socket and for each direction. With less, TCP on loopback stalls.
+    /// In bytes, for each socket buffer and for each direction in the cable itself.
     static final int SIZE = 16_384;
     private static final long ORIGIN = System.nanoTime();
 
@@ -42,8 +48,8 @@ public final class Cable implements AutoCloseable {
     private final Thread thread;
     private volatile boolean closed;
 
-    /// Hears what the clients send and what they are sent. It is called while the cable waits, on
-    /// any thread; so it must be quick. It may call the cable.
+    /// Hears what the clients send and what they are sent. It is called on any thread, under the
+    /// cable's lock: it must be quick, must not throw, and may call the cable.
     public interface Listener {
         /// Hears nothing.
         Seen NOBODY = new Seen() {};
@@ -152,12 +158,12 @@ public final class Cable implements AutoCloseable {
     }
 
     /// Resets all connections and stops to listen. When this returns, the port is free and the
-    /// thread has ended.
+    /// thread has ended; a listener that calls it does not wait for that.
     @Override
     public void close() {
         closed = true;
         selector.wakeup();
-        if (Thread.currentThread() == thread) return;
+        if (lock.isHeldByCurrentThread()) return;
         try {
             thread.join();
         } catch (InterruptedException stop) {
@@ -210,11 +216,13 @@ public final class Cable implements AutoCloseable {
 
     private void begin(SocketChannel client) {
         long end = life == Long.MAX_VALUE ? life : now() + life;
+        Listener.Seen seen = listener.opened();
         try {
-            links.add(new Link(this, client, end, listener.opened()));
+            links.add(new Link(this, client, end, seen));
             selector.wakeup();
         } catch (IOException goneAlready) {
             Link.close(client);
+            seen.closed();
         }
     }
 

@@ -29,6 +29,7 @@ final class Link {
     private final Pipe down = new Pipe();
     private SocketChannel server;
     private SelectionKey serverKey;
+    private boolean connected;
     private boolean closed;
     private long now;
     private long heldUntil = NEVER;
@@ -77,19 +78,18 @@ final class Link {
     }
 
     private boolean isConnected() throws IOException {
+        if (connected || cable.target == null) return connected;
         if (server == null) {
-            if (cable.target == null) return false;
             server = SocketChannel.open();
             serverKey = prepare(server);
             server.setOption(StandardSocketOptions.SO_RCVBUF, Cable.SIZE);
             server.connect(cable.target);
         }
-        if (server.isConnected()) return true;
-        if (!server.finishConnect()) return false;
-        if (server.getLocalAddress().equals(server.getRemoteAddress())) {
+        connected = server.finishConnect();
+        if (connected && server.getLocalAddress().equals(server.getRemoteAddress())) {
             throw new ConnectException("nobody listens; the socket has met itself");
         }
-        return true;
+        return connected;
     }
 
     private void readClient() throws IOException {
@@ -141,7 +141,6 @@ final class Link {
         int ofClient = 0;
         int ofServer = 0;
         if (!cable.frozen) {
-            boolean connected = server != null && server.isConnected();
             boolean paced = cable.rate > 0 && down.free > 0 && now < pacedUntil;
             due = Math.min(endAt, Math.min(heldUntil, paced ? pacedUntil : NEVER));
             if (connected && up.hasRoom(Cable.SIZE)) ofClient |= SelectionKey.OP_READ;
@@ -171,9 +170,9 @@ final class Link {
     /// Ends it at once, with a reset to both sides.
     void reset() {
         for (SocketChannel socket : new SocketChannel[] {client, server}) {
+            if (socket == null) continue;
             try {
-                if (socket
-                        != null) socket.setOption(StandardSocketOptions.SO_LINGER, 0);
+                socket.setOption(StandardSocketOptions.SO_LINGER, 0);
             } catch (IOException gone) {
                 // Then its other end knows already.
             }
