@@ -2,6 +2,7 @@ import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -15,6 +16,8 @@ import java.net.SocketException;
 import java.net.SocketTimeoutException;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
@@ -23,6 +26,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -150,8 +154,18 @@ class CableTest {
         for (int i = 0; i < 3; i++) {
             begun.clear();
             client();
-            begun.poll(10, TimeUnit.SECONDS);
+            assertNotNull(begun.poll(10, TimeUnit.SECONDS),
+                    "the cable does not accept");
         }
+    }
+
+    /// Passes over what the cable tells before.
+    private void assertSeen(String wanted) throws Exception {
+        String next;
+        do {
+            next = seen.poll(10, TimeUnit.SECONDS);
+            assertNotNull(next, "not told: " + wanted);
+        } while (!next.equals(wanted));
     }
 
     private static long since(long start) {
@@ -166,10 +180,15 @@ class CableTest {
 
     /// Sends on a thread of its own, then ends.
     private static CompletableFuture<Void> sendAll(Socket socket, byte[] bytes) {
+        return sendAll(socket, bytes, true);
+    }
+
+    private static CompletableFuture<Void> sendAll(Socket socket, byte[] bytes,
+            boolean ends) {
         return CompletableFuture.runAsync(() -> {
             try {
                 socket.getOutputStream().write(bytes);
-                socket.shutdownOutput();
+                if (ends) socket.shutdownOutput();
             } catch (IOException broken) {
                 throw new java.io.UncheckedIOException(broken);
             }
@@ -189,7 +208,7 @@ class CableTest {
         assertArrayEquals(down, readAll(client));
         assertArrayEquals(up, atFar.get(20, TimeUnit.SECONDS));
         for (var one : sent) one.get(1, TimeUnit.SECONDS);
-        assertEquals("1.", seen.poll(10, TimeUnit.SECONDS));
+        assertSeen("1.");
         assertEquals(0, cable.open());
     }
 
@@ -276,8 +295,9 @@ class CableTest {
     void freezesAtOnce() throws Exception {
         Socket client = client();
         Socket far = far();
-        byte[] bytes = random(30_000_000);
-        sendAll(client, bytes);
+        var flood = CompletableFuture.runAsync(() -> {
+            while (true) sendAll(client, random(100_000), false).join();
+        }, Thread::startVirtualThread);
         far.getInputStream().readNBytes(100_000);
         var rest = CompletableFuture.supplyAsync(() -> readAll(far),
                 Thread::startVirtualThread);
@@ -289,8 +309,29 @@ class CableTest {
             cable.thaw();
         }
         cable.cut();
-        assertThrows(Exception.class, () -> rest.get(10, TimeUnit.SECONDS));
-        assertTrue(bytesRead.get() < bytes.length, "the flood ended too early");
+        assertThrows(ExecutionException.class, () -> flood.get(10, TimeUnit.SECONDS));
+        assertThrows(ExecutionException.class, () -> rest.get(10, TimeUnit.SECONDS));
+    }
+
+    /// The wait is for code that is wrong: where it is right, `freeze` cannot return before.
+    @Test
+    @DisplayName("freeze() returns when the read that is under way has ended")
+    void freezeWaits() throws Exception {
+        Socket client = client();
+        Socket far = far();
+        var early = new CompletableFuture<Boolean>();
+        onRead = () -> {
+            Thread freezer = Thread.ofVirtual().start(cable::freeze);
+            try {
+                early.complete(freezer.join(Duration.ofMillis(100)));
+            } catch (InterruptedException stop) {
+                early.completeExceptionally(stop);
+            }
+        };
+        send(client, "x");
+        assertFalse(early.get(10, TimeUnit.SECONDS));
+        cable.thaw();
+        assertComes("x", far);
     }
 
     @Test
@@ -302,7 +343,9 @@ class CableTest {
             SocketChannel client =
                     keep(SocketChannel
                             .open(new InetSocketAddress(LOCAL, cable.port())));
-            SocketChannel far = keep(listening.accept());
+            listening.socket().setSoTimeout(10_000);
+            SocketChannel far = ready(listening.socket().accept()).getChannel();
+            ready(client.socket());
             cable.freeze();
             int up = fill(client);
             int down = fill(far);
@@ -315,15 +358,20 @@ class CableTest {
     }
 
     /// With the buffer that Linux gives to a sender on loopback it takes 2 MB and more; only the
-    /// sender can ask for less.
+    /// sender can ask for less. The wait at the end is for buffers that are too large.
     ///
     /// @return how many bytes the system takes
     private static int fill(SocketChannel socket) throws IOException {
         socket.setOption(StandardSocketOptions.SO_SNDBUF, 16_384);
         socket.configureBlocking(false);
         int all = 0;
-        int some;
-        while ((some = socket.write(ByteBuffer.allocate(1_000))) > 0) all += some;
+        try (Selector selector = Selector.open()) {
+            socket.register(selector, SelectionKey.OP_WRITE);
+            while (selector.select(100) > 0) {
+                selector.selectedKeys().clear();
+                all += socket.write(ByteBuffer.allocate(1_000));
+            }
+        }
         socket.configureBlocking(true);
         return all;
     }
@@ -345,6 +393,20 @@ class CableTest {
         Socket client = client();
         send(client, "whole again");
         assertComes("whole again", far());
+    }
+
+    @Test
+    @DisplayName("cut: the resets have been sent when it returns")
+    void cutsAtOnce() throws Exception {
+        for (int i = 0; i < 20; i++) {
+            try (var client = SocketChannel
+                    .open(new InetSocketAddress(LOCAL, cable.port()))) {
+                client.configureBlocking(false);
+                cable.cut();
+                assertThrows(SocketException.class,
+                        () -> client.read(ByteBuffer.allocate(1)));
+            }
+        }
     }
 
     @Test
@@ -421,7 +483,10 @@ class CableTest {
             Socket far = far();
             send(client, before);
             assertComes(before, far);
-            for (String piece : ASKS.split("(?<=\n)")) send(client, piece);
+            for (String piece : ASKS.split("(?<=\n)")) {
+                send(client, piece);
+                assertSeen(last.get() + ">" + piece);
+            }
             String answer = new String(readAll(client), ISO_8859_1);
             assertTrue(answer.startsWith("HTTP/1.1 403 Forbidden\r\n"), answer);
             assertTrue(answer.endsWith("\r\n\r\n"), answer);
@@ -564,5 +629,18 @@ class CableTest {
         assertComes("not delivered", farFirst);
         cable.cut();
         assertTrue(seen.containsAll(List.of("1.", "2.")), seen.toString());
+    }
+
+    @Test
+    @DisplayName("lets a listener change everything, and close it, too")
+    void listenerActs() throws Exception {
+        for (Runnable act : List.<Runnable>of(cable::cut, cable::close)) {
+            Socket client = client();
+            Socket far = far();
+            onRead = act;
+            send(client, "x");
+            assertReset(far);
+            assertReset(client);
+        }
     }
 }

@@ -162,7 +162,7 @@ public final class Cable implements AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        selector.wakeup();
+        cut();
         if (lock.isHeldByCurrentThread()) return;
         try {
             thread.join();
