@@ -2,6 +2,7 @@ package grader.build;
 
 //SOURCES ../../../shared/*.java
 //SOURCES ../../../shared/websocket/*.java
+//SOURCES ../../../shared/cable/*.java
 
 import grader.repo.Exercise;
 import grader.repo.Repo;
