@@ -261,8 +261,9 @@ class Room {
 interface ChatClient {
     // language=JavaScript
     String SCRIPT = """
-            function chat(name, { hear, show }) {
-              const server = location.origin.replace("http", "ws"); // https becomes wss
+            const here = location.origin.replace("http", "ws"); // https becomes wss
+
+            function chat(name, { hear, show, server = here }) {
               let socket, timer, openedAt, wanted, failures = 0;
               function join() {
                 clearTimeout(timer);
@@ -322,21 +323,20 @@ interface ChatClient {
 // **One byte too many.** A text of 65,537 bytes ends ada's connection with
 // 1009. Her client comes back, and bob sees her leave and join.
 //
-// **Cut the cable.** The server resets ada's connection. No close frame
-// comes: her browser makes up 1006, a code that never travels. Bob hears
-// `left` at once, though nothing was sent to ada: reading noticed it.
+// Ada's connection runs through a cable that we can handle: a relay, in
+// `shared/cable`, which only passes bytes on.
+//
+// **Freeze the cable.** No byte passes, and nobody is told: so it is when
+// a laptop leaves its network. Ada's browser says open, `say` says sent,
+// the server counts two. Thaw it, and everything arrives. Leave it for 60
+// seconds, and the server has given ada up; her page still has no idea.
+//
+// **Reset it.** Both ends get a TCP reset. No close frame comes: ada's
+// browser makes up 1006, a code that never travels. Bob hears `left` at
+// once, though nothing was sent to ada: reading noticed it.
 //
 // **Ignore bufferedAmount.** 100 texts of 60,000 bytes in one loop: `send`
 // takes them all and the browser stores them. Then `say` says no.
-
-// %%
-class Cable {
-    static void cut(Room room, String name) {
-        for (Guest each : room.guests) {
-            if (each.name.equals(name)) each.member.reset();
-        }
-    }
-}
 
 // %% [markdown]
 // ## Routes
@@ -349,14 +349,11 @@ class Websocket {
         Room room = new Room();
         return new Routes()
                 .onStop(() -> room.broadcast.close(1001))
+                .withCable()
                 .page("03_websocket", ChatClient.SCRIPT)
                 .get("/chat", Door.into(room))
                 .get("/online", exchange -> Http.json(exchange, 200,
-                        Map.of("online", room.guests.size())))
-                .post("/_/cut", (exchange, body) -> {
-                    Cable.cut(room, Http.query(exchange, "name"));
-                    Http.empty(exchange, 204);
-                });
+                        Map.of("online", room.guests.size())));
     }
 
     void main() {

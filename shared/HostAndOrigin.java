@@ -6,7 +6,9 @@ import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import io.undertow.util.Methods;
 import java.net.InetSocketAddress;
+import java.util.HashSet;
 import java.util.Set;
+import java.util.regex.Pattern;
 
 /// Refuses what a foreign page may have sent: a request for another `Host`, which is how DNS
 /// rebinding shows (RFC 9110 section 15.5.20), and one that acts or upgrades, where its `Origin`
@@ -14,29 +16,68 @@ import java.util.Set;
 final class HostAndOrigin {
     private static final Set<HttpString> SAFE =
             Set.of(Methods.GET, Methods.HEAD, Methods.OPTIONS);
+    private static final Pattern ORIGIN =
+            Pattern.compile("https?://([a-z0-9.-]+(?::\\d{1,5})?)");
 
-    private HostAndOrigin() {}
+    /// Further origins at which the server is reached, through a proxy or a cable, such as
+    /// `https://shop.example`: `PUBLIC` has them, with commas.
+    private final Set<String> origins = new HashSet<>();
+    private final Set<String> authorities = new HashSet<>();
+
+    /// @param cablePort the port of a cable before this server, or 0
+    HostAndOrigin(int cablePort) {
+        String listed = System.getenv().getOrDefault("PUBLIC", "");
+        for (String each : listed.isBlank() ? new String[0] : listed.split(",")) {
+            var origin = ORIGIN.matcher(each.strip());
+            if (!origin.matches()) {
+                Serve.fail("PUBLIC must list origins such as https://shop.example,"
+                        + " but it has '" + each.strip() + "'.");
+            }
+            add(origin.group(), origin.group(1));
+        }
+        if (cablePort != 0) {
+            add("http://localhost:" + cablePort, "localhost:" + cablePort);
+        }
+    }
+
+    private void add(String origin, String authority) {
+        origins.add(origin);
+        authorities.add(authority);
+    }
 
     /// @return 421 or 403, or null where the request may pass
-    static Problem check(HttpServerExchange exchange) {
+    Problem check(HttpServerExchange exchange) {
         int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class)
                 .getPort();
         HeaderMap request = exchange.getRequestHeaders();
         var hosts = request.get(Headers.HOST);
         Set<String> own = Set.of("localhost:" + port, "127.0.0.1:" + port);
-        if (hosts == null || hosts.size() != 1 || !own.contains(hosts.getFirst())
-                || !own.contains(authority(exchange, hosts.getFirst()))) {
+        if (hosts == null || hosts.size() != 1 || !isKnown(hosts.getFirst(), own)
+                || !isKnown(authority(exchange, hosts.getFirst()), own)) {
             return new Problem(421, "The Host header must be localhost:" + port
                     + " or 127.0.0.1:" + port + ".");
         }
-        var origins = request.get(Headers.ORIGIN);
+        var sent = request.get(Headers.ORIGIN);
         boolean acts = !SAFE.contains(exchange.getRequestMethod())
                 || request.contains(Headers.UPGRADE);
-        if (acts && origins != null && (origins.size() != 1
-                || !origins.getFirst().equals("http://" + hosts.getFirst()))) {
+        if (acts && sent != null
+                && (sent.size() != 1
+                        || !isOwn(sent.getFirst(), hosts.getFirst(), own))) {
             return new Problem(403, "A page of another origin may not do this.");
         }
         return null;
+    }
+
+    private boolean isKnown(String authority, Set<String> own) {
+        return own.contains(authority) || authorities.contains(authority);
+    }
+
+    /// A page of the host that it asks, or of another one that is ours.
+    private boolean isOwn(String origin, String host, Set<String> own) {
+        return origin.equals("http://" + host) || origins.contains(origin)
+                || authorities.contains(host)
+                        && own.stream()
+                                .anyMatch(each -> origin.equals("http://" + each));
     }
 
     /// The host of an absolute-form target (RFC 9112 section 3.2.2), which overrides Host.

@@ -1,6 +1,7 @@
 package shared;
 
 //SOURCES page/*.java
+//SOURCES cable/*.java
 
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
@@ -10,6 +11,8 @@ import io.undertow.util.Methods;
 import io.undertow.util.PathTemplateMatch;
 import io.undertow.util.PathTemplateMatcher;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,6 +21,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.xnio.IoUtils;
+import shared.cable.Cable;
 import shared.page.Page;
 
 /// A table of paths and methods. It settles the errors that are the same for every handler, in
@@ -43,6 +47,7 @@ public final class Routes implements HttpHandler {
     private final Map<String, Predicate<String>> known = new LinkedHashMap<>();
     private final Map<HttpString, String> always = new LinkedHashMap<>();
     private final List<Runnable> stops = new ArrayList<>();
+    private Cable cable;
 
     /// Answers GET, and HEAD with the same headers.
     public Routes get(String path, HttpHandler handler) {
@@ -81,6 +86,36 @@ public final class Routes implements HttpHandler {
 
     List<Runnable> stops() {
         return List.copyOf(stops);
+    }
+
+    /// Serves all of this at a second port as well, through a [Cable] that the page can freeze, thaw
+    /// and cut: its script finds that address in `cable.host`.
+    public Routes withCable() {
+        try {
+            cable = new Cable();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        onStop(cable::close);
+        return post("/_/page/cable/{action}", (exchange, body) -> {
+            switch (Http.path(exchange, "action")) {
+                case "freeze" -> cable.freeze();
+                case "thaw" -> cable.thaw();
+                case "cut" -> cable.cut();
+                default -> throw new Problem(404, "A cable is frozen, thawed or cut.");
+            }
+            Http.empty(exchange, 204);
+        });
+    }
+
+    /// The port of the cable, or 0 where there is none.
+    public int cablePort() {
+        return cable == null ? 0 : cable.port();
+    }
+
+    /// The server listens on this port now.
+    void served(int port) {
+        if (cable != null) cable.target(port);
     }
 
     /// Serves the lesson's page at `/`: its source as a notebook, its demo, the wire view.

@@ -68,12 +68,15 @@ public final class Serve {
     private final AcceptingChannel<? extends StreamConnection> server;
     private final GracefulShutdownHandler running;
     private final List<Runnable> stops;
+    private final HostAndOrigin hosts;
 
     /// The port that is listened on.
     public final int port;
 
     private Serve(HttpHandler routes, int wanted) throws IOException {
         stops = routes instanceof Routes table ? table.stops() : List.of();
+        hosts = new HostAndOrigin(
+                routes instanceof Routes table ? table.cablePort() : 0);
         Wire wire = new Wire();
         running =
                 new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
@@ -92,6 +95,7 @@ public final class Serve {
                         .set(Options.BACKLOG, 10_000)
                         .getMap());
         port = server.getLocalAddress(InetSocketAddress.class).getPort();
+        if (routes instanceof Routes table) table.served(port);
         server.resumeAccepts();
     }
 
@@ -152,7 +156,7 @@ public final class Serve {
     }
 
     /// What stands before every handler: the headers of every answer, and 421 and 403.
-    private static void check(HttpServerExchange exchange, Wire wire,
+    private void check(HttpServerExchange exchange, Wire wire,
             HttpHandler routes)
             throws Exception {
         HeaderMap answer = exchange.getResponseHeaders();
@@ -161,7 +165,7 @@ public final class Serve {
         if (RUN != null) {
             answer.put(RUN_HEADER, RUN + " " + exchange.getIoThread().getName());
         }
-        Problem foreign = HostAndOrigin.check(exchange);
+        Problem foreign = hosts.check(exchange);
         if (foreign != null) Http.problem(exchange, foreign);
         else if (exchange.getRelativePath()
                 .equals("/_/page/wire")) wire.handler.handleRequest(exchange);

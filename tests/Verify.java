@@ -62,7 +62,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
 
     @Parameters(paramLabel = "NAME", arity = "0..*",
             description = "The number of a lesson, or a part of a test class's name, ignoring"
-                    + " case: LongPolling, Form, Load, ...") List<String> names = List.of();
+                    + " case: LongPolling, Form, Load, ...") List<String> names =
+                            List.of();
     @Option(names = "--jobs", paramLabel = "N",
             description = "How many tests run at a time; two a core where it is left out.") int jobs =
                     SIDE_BY_SIDE;

@@ -47,6 +47,7 @@ public final class Page {
 
     private final String name;
     private final String script;
+    private Routes routes;
     private String html;
 
     /// @param name of the lesson's or exercise's file, without `.java`
@@ -58,6 +59,7 @@ public final class Page {
 
     /// Serves it at `/`, and what it needs below `/_/page/`.
     public Routes mount(Routes routes) {
+        this.routes = routes;
         return routes.get("/", this::page)
                 .get("/_/page/{asset}", this::asset)
                 .known("asset", ASSETS::containsKey);
@@ -66,15 +68,18 @@ public final class Page {
     private void page(HttpServerExchange exchange) throws IOException {
         byte[] random = new byte[16];
         RANDOM.nextBytes(random);
+        int cable = routes.cablePort();
         String nonce = Base64.getEncoder().encodeToString(random);
         var headers = exchange.getResponseHeaders();
         headers.put(Headers.CACHE_CONTROL, "no-store");
         headers.put(new HttpString("Referrer-Policy"), "no-referrer");
         headers.put(new HttpString("Content-Security-Policy"),
                 """
-                default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'; \
+                default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'%s; \
                 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"""
-                        .formatted(nonce));
+                        .formatted(nonce, cable == 0 ? ""
+                                : " ws://localhost:%1$d http://localhost:%1$d"
+                                        .formatted(cable)));
         if (html == null) html = render();
         Http.send(exchange, 200, "text/html; charset=utf-8",
                 html.replace("{nonce}", nonce));
@@ -100,6 +105,7 @@ public final class Page {
                 source.lines().filter(line -> line.startsWith("// # ")).findFirst()
                         .map(line -> line.substring(5)).orElse(name);
         return SHELL
+                .replace("{cable}", "" + routes.cablePort())
                 .replace("{title}", escape(title))
                 .replace("{commands}",
                         source.contains("\n//DESCRIPTION Exercise") ? exercise()
@@ -181,7 +187,7 @@ public final class Page {
 
     private static final String SHELL = """
             <!doctype html>
-            <html lang="en">
+            <html lang="en" data-cable="localhost:{cable}">
             <head>
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">

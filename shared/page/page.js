@@ -22,6 +22,14 @@ const send = (method, path, body) => fetch(path, {
   headers: body === undefined ? {} : { "Content-Type": "application/json" },
 });
 
+/** The cable before the server, where a lesson has one: all that is served here is served there, too. */
+const cable = {
+  host: document.documentElement.dataset.cable,
+  freeze: () => send("POST", "/_/page/cable/freeze"),
+  thaw: () => send("POST", "/_/page/cable/thaw"),
+  cut: () => send("POST", "/_/page/cable/cut"),
+};
+
 /** Says what came out of a button of the demo. */
 const tell = (text) => (byId("outcome").textContent = text);
 

@@ -892,9 +892,18 @@ class WebsocketTest {
             chromium.see("#outcome",
                     "closed with 1009 after .*, and she was back after \\d");
             chromium.seeWire("^close 1009");
-            chromium.click("cut");
+            chromium.click("freeze");
+            chromium.see("#outcome", "browser says open, her text was sent, and the"
+                    + " server still counts 2 online. But bob has not heard her");
+            chromium.screenshot("03-frozen");
+            chromium.click("freeze");
             chromium.see("#outcome",
-                    "ada left [\\d.]+ m?s after the cut. .* says 1006, not clean");
+                    "everything arrived, in order. No close, no error");
+            chromium.click("freeze");
+            chromium.see("#freeze", "Thaw it");
+            chromium.click("reset"); // thaws it first
+            chromium.see("#outcome",
+                    "ada left [\\d.]+ m?s after the reset. .* says 1006, not clean");
             chromium.seeWire("^connection closed$");
             chromium.seeWire("^text \\{\"type\":\"left\",\"name\":\"ada\"");
             chromium.click("flood");
@@ -910,7 +919,7 @@ class WebsocketTest {
         try (Chromium chromium = Chromium.open(server, 390, ColorScheme.LIGHT)) {
             chromium.see("#ada .state", "open");
             chromium.page.context().setOffline(true);
-            RawHttp.ask(server.port, "POST", "/_/cut?name=ada", null);
+            RawHttp.ask(server.port, "POST", "/_/page/cable/cut", null);
             chromium.see("#ada .state", "lost, 1006");
             chromium.page.context().setOffline(false);
             chromium.see("#ada .state", "open");

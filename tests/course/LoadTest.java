@@ -12,7 +12,6 @@ import org.junit.jupiter.api.Test;
 @DisplayName("With 512 MB of heap, a lesson's server")
 class LoadTest {
     private static final int MANY = 8_000;
-    private static final Duration RELEASE = Duration.ofSeconds(2);
     private static final Duration PATIENCE = Duration.ofSeconds(60);
 
     private static Server start(String name) throws Exception {
@@ -77,7 +76,7 @@ class LoadTest {
                         crowd.get(other + "?after=1", "Prefer: wait=60"));
                 settlesAt(server, "/waiting", MANY, PATIENCE);
                 crowd.leave(reset);
-                settlesAt(server, "/waiting", 0, RELEASE);
+                settlesAt(server, "/waiting", 0, PATIENCE);
             }
             assertEquals("", server.errors());
         }
@@ -100,7 +99,7 @@ class LoadTest {
             assertEquals(threads, threads(server), "threads at " + MANY);
             for (boolean reset : new boolean[] {false, true}) {
                 crowd.leave(reset);
-                settlesAt(server, "/streams", 0, RELEASE);
+                settlesAt(server, "/streams", 0, PATIENCE);
                 crowd.join(reset ? 1 : MANY, crowd.get("/events"), "retry: 1000");
             }
             assertEquals("", server.errors());
@@ -131,7 +130,7 @@ class LoadTest {
             assertEquals(threads, threads(server), "threads at " + MANY);
             for (boolean reset : new boolean[] {false, true}) {
                 crowd.leave(reset);
-                settlesAt(server, "/online", 0, RELEASE);
+                settlesAt(server, "/online", 0, PATIENCE);
                 crowd.join(reset ? 1 : MANY, upgrade(crowd), "101 Switching");
             }
             assertEquals("", server.errors());
