@@ -23,9 +23,11 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.platform.engine.FilterResult;
+import org.junit.platform.engine.TestDescriptor;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.TestExecutionResult.Status;
 import org.junit.platform.engine.support.descriptor.ClassSource;
+import org.junit.platform.engine.support.descriptor.MethodSource;
 import org.junit.platform.launcher.PostDiscoveryFilter;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
@@ -116,11 +118,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
         var request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(selectClasspathRoots(Set.of(classes)))
                 .filters(includeClassNamePatterns(".*Test"))
-                .filters((PostDiscoveryFilter) test -> FilterResult.includedIf(test
-                        .getSource().filter(ClassSource.class::isInstance)
-                        .map(source -> ((ClassSource) source).getJavaClass())
-                        .map(type -> isWanted(type, !numbers.isEmpty(), parts))
-                        .orElse(true)))
+                .filters((PostDiscoveryFilter) test -> FilterResult.includedIf(
+                        isWanted(typeOf(test), !numbers.isEmpty(), parts)))
                 .configurationParameters(Map.of(
                         "junit.jupiter.execution.parallel.enabled", "true",
                         "junit.jupiter.execution.parallel.mode.default", "same_thread",
@@ -139,8 +138,17 @@ class Verify implements Callable<Integer>, TestExecutionListener {
         return failed > 0 ? 1 : passed > 0 ? 0 : 2;
     }
 
+    private static Class<?> typeOf(TestDescriptor test) {
+        return test.getSource().map(source -> source instanceof ClassSource of
+                ? of.getJavaClass()
+                : source instanceof MethodSource in
+                        ? in.getJavaClass()
+                : null).orElse(null);
+    }
+
     private static boolean isWanted(Class<?> type, boolean someLessons,
             List<String> parts) {
+        if (type == null) return true; // above all classes
         boolean own = lessons.stream()
                 .anyMatch(each -> type.getName().equals(each.type() + "Test"));
         boolean named = parts.stream().anyMatch(part -> type.getName().toLowerCase()

@@ -19,7 +19,7 @@ import org.junit.jupiter.api.Test;
 
 @DisplayName("02 Long polling")
 class LongPollingTest {
-    private static final Duration SOON = Duration.ofSeconds(5);
+    private static final Duration SOON = Duration.ofSeconds(30);
     private static Server server;
 
     @BeforeAll

@@ -28,7 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 @DisplayName("03 WebSocket")
 class WebsocketTest {
-    private static final Duration SOON = Duration.ofSeconds(5);
+    private static final Duration SOON = Duration.ofSeconds(30);
     private static final int TEXT = 1;
     private static final int BINARY = 2;
     private static final int CLOSE = 8;

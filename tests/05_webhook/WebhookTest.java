@@ -48,7 +48,7 @@ class WebhookTest {
     /// The secret and message that Standard Webhooks gives as an example.
     private static final String SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     private static final String LESSON = "lessons/05_webhook.java";
-    private static final Duration SOON = Duration.ofSeconds(5);
+    private static final Duration SOON = Duration.ofSeconds(30);
     private static final JsonMapper JSON = JsonMapper.shared();
     private static Server server;
 

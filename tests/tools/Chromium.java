@@ -45,7 +45,7 @@ final class Chromium implements AutoCloseable {
                 .setViewportSize(width, width < 600 ? 844 : 900)
                 .setColorScheme(scheme));
         page = context.newPage();
-        page.setDefaultTimeout(15_000);
+        page.setDefaultTimeout(60_000);
         page.onConsoleMessage(message -> {
             if (message.type().matches(
                     "error|warning")) complaints.add("console: " + message.text());
@@ -124,7 +124,7 @@ final class Chromium implements AutoCloseable {
             page.waitForFunction("([at, pattern]) => new RegExp(pattern).test("
                     + "document.querySelector(at)?.textContent)",
                     List.of(selector, pattern),
-                    new Page.WaitForFunctionOptions().setTimeout(30_000));
+                    new Page.WaitForFunctionOptions().setTimeout(60_000));
         } catch (PlaywrightException e) {
             Assertions.fail(selector + " never matched /" + pattern + "/; it says '"
                     + text(selector) + "'");

@@ -19,7 +19,7 @@ final class RawHttp implements AutoCloseable {
     /// The fields of a WebSocket handshake, with the key of RFC 6455, section 1.3.
     static final String[] UPGRADE = {"Connection: Upgrade", "Upgrade: websocket",
         "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="};
-    private static final int READ_MS = 10_000;
+    private static final int READ_MS = 30_000;
 
     /// An HTTP answer. Header names are in lower case.
     record Answer(int status, Map<String, List<String>> headers, byte[] body) {
