@@ -88,8 +88,8 @@ public final class Routes implements HttpHandler {
         return List.copyOf(stops);
     }
 
-    /// Serves all of this at a second port as well, through a [Cable] that the page can freeze, thaw
-    /// and cut: its script finds that address in `cable.host`.
+    /// Serves all of this at a second port as well, through a [Cable] that the page can freeze,
+    /// thaw and cut: its script finds that address in `cable.host`.
     public Routes withCable() {
         try {
             cable = new Cable();
