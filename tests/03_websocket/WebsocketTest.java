@@ -108,8 +108,9 @@ class WebsocketTest {
 
         /// The next text, parsed. Pings come between where a test takes long.
         JsonNode hear() throws IOException {
-            Frame frame = read();
-            while (frame.opcode() == PING) frame = read();
+            Frame next = read();
+            while (next.opcode() == PING) next = read();
+            Frame frame = next;
             assertEquals(FIN | TEXT, frame.first,
                     () -> "not a text but " + frame.text());
             return JsonMapper.shared().readTree(frame.text());
