@@ -2,8 +2,12 @@
 //DESCRIPTION Formats every Java file and writes what the list of lessons tells; --check only reports
 //JAVA 25+
 //DEPS org.eclipse.jdt:org.eclipse.jdt.core:3.47.0
-//SOURCES ../shared/course/Course.java
+//MAIN Format
+//SOURCES Grade.java
 
+import grader.repo.Exercise;
+import grader.verdict.Grading;
+import grader.verdict.Verdict;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -88,8 +92,10 @@ class Format {
     private static Map<String, String> copied(Path root) throws IOException {
         Map<String, String> files = new TreeMap<>();
         files.put("README.md", read(root.resolve("README.md")).replaceFirst(
-                "(?m)(^\\| \\[\\d\\d\\]\\(lessons.*\n)+",
-                Matcher.quoteReplacement(table())));
+                "(?m)^learner .*\n(\\w+ .*\n)+", Matcher.quoteReplacement(classTable()))
+                .replaceFirst(
+                        "(?m)(^\\| \\[\\d\\d\\]\\(lessons.*\n)+",
+                        Matcher.quoteReplacement(table())));
         files.put("jbang-catalog.json",
                 read(root.resolve("jbang-catalog.json")).replaceFirst(
                         "(?s)(\"aliases\": \\{\n).*?( *\"grade\")",
@@ -135,6 +141,27 @@ class Format {
         return Course.LESSONS.stream().map(each -> alias.formatted(each.alias(),
                 each.name(), each.number(), each.title(), each.shows()))
                 .collect(Collectors.joining());
+    }
+
+    /// The README's example of a class.
+    private static String classTable() {
+        int points = Exercise.all().stream()
+                .flatMap(each -> Grading.undecided(each).stream())
+                .mapToInt(Verdict.Result::points).sum();
+        return row("learner", Course.LESSONS.stream().map(Course.Lesson::number),
+                "total")
+                + row("ada", cells("11", "-", "7"), "18/" + points)
+                + row("bob", cells("!"), "0/" + points);
+    }
+
+    private static Stream<String> cells(String... first) {
+        return Stream.concat(Stream.of(first), Stream.generate(() -> "-"))
+                .limit(Course.LESSONS.size());
+    }
+
+    private static String row(String learner, Stream<String> cells, String total) {
+        return "%-7s%s%8s\n".formatted(learner, cells.map("%6s"::formatted)
+                .collect(Collectors.joining()), total);
     }
 
     /// The README's list: one row for each lesson.

@@ -20,8 +20,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import shared.course.Course;
 
-/// Makes files from those in `tests/template`, and adds the lesson to the list. Nothing that is there
-/// is changed but the list. Exit code 0 where it has, 2 where it could not.
+/// Makes files from those in `tests/template`, and adds the lesson to the list. Nothing that is
+/// there is changed but the list. Exit code 0 where it has, 2 where it could not.
 @Command(name = "./jbang new-lesson", sortOptions = false,
         description = "Lays the files of a new lesson and its exercise: they run, and"
                 + " `./jbang verify NN` says what is still to do.",

@@ -117,13 +117,16 @@ class SubmissionsTest {
                 .collect(Collectors.groupingBy(id -> id, Collectors.counting()));
         long right = Submission.all("right").stream()
                 .filter(each -> each.exercise().equals(exercise)).count();
-        assertTrue(right >= 3, exercise + " has " + right);
+        assertTrue(right >= 3,
+                exercise + " has " + right + " other right answers, and wants 3");
         var results = Grading.undecided(exercise);
         assertTrue(results.size() >= 4 && results.size() <= 6,
-                () -> exercise + ": " + results);
+                () -> exercise + " has " + results.size()
+                        + " requirements, and wants 4 to 6");
         for (var result : results) {
             assertTrue(wrong.getOrDefault(result.id(), 0L) >= 2,
-                    () -> result.id() + " has " + wrong.get(result.id()));
+                    () -> result.id() + " has " + wrong.get(result.id())
+                            + " wrong submissions, and wants 2");
             assertEquals(3, exercise.hints(result.id()).size(),
                     "hints of " + result.id());
         }
