@@ -67,8 +67,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
                     + " case: LongPolling, Form, Load, ...") List<String> names =
                             List.of();
     @Option(names = "--jobs", paramLabel = "N",
-            description = "How many tests run at a time; two a core where it is left out.") int jobs =
-                    SIDE_BY_SIDE;
+            description = "How many tests run at a time; two a core where it is left"
+                    + " out.") int jobs = SIDE_BY_SIDE;
 
     private TestPlan plan;
     private final StringBuilder failures = new StringBuilder();

@@ -14,6 +14,7 @@ import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,6 +22,7 @@ import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
+import java.util.Properties;
 import org.commonmark.ext.gfm.tables.TablesExtension;
 import org.commonmark.parser.Parser;
 import org.commonmark.renderer.html.HtmlRenderer;
@@ -35,14 +37,13 @@ public final class Page {
     private static final List<String> LESSONS =
             Course.LESSONS.stream().map(Course.Lesson::name).toList();
 
-    private static final String JARS = "/META-INF/resources/webjars/";
     private static final Map<String, String> ASSETS = Map.of(
             "page.css", "/page.css",
             "page.js", "/page.js",
             "wire.js", "/wire.js",
-            "highlight.js", JARS + "highlightjs/11.11.1/highlight.min.js",
-            "uplot.js", JARS + "uplot/1.6.30/dist/uPlot.iife.min.js",
-            "uplot.css", JARS + "uplot/1.6.30/dist/uPlot.min.css");
+            "highlight.js", webJar("org.webjars/highlightjs", "highlight.min.js"),
+            "uplot.js", webJar("org.webjars.npm/uplot", "dist/uPlot.iife.min.js"),
+            "uplot.css", webJar("org.webjars.npm/uplot", "dist/uPlot.min.css"));
     private static final SecureRandom RANDOM = new SecureRandom();
 
     private final String name;
@@ -90,6 +91,19 @@ public final class Page {
         exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-cache");
         Http.send(exchange, 200, asset.endsWith(".css") ? "text/css; charset=utf-8"
                 : "text/javascript; charset=utf-8", resource(ASSETS.get(asset)));
+    }
+
+    /// The path of a file in a WebJar, whose folder has the version for a name.
+    private static String webJar(String artifact, String file) {
+        String pom = "/META-INF/maven/" + artifact + "/pom.properties";
+        var properties = new Properties();
+        try (InputStream in = Page.class.getResourceAsStream(pom)) {
+            properties.load(in);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        return "/META-INF/resources/webjars/" + properties.getProperty("artifactId")
+                + "/" + properties.getProperty("version") + "/" + file;
     }
 
     private static String resource(String path) throws IOException {

@@ -51,7 +51,10 @@ class LauncherTest {
             for word; do case $word in -Dout*) out=${word#*=} ;; esac; done
             mkdir -p "$out"
             """;
-    private static final String DELIVER = "cp '%s' \"$out/jbang-cli-0.132.1.jar\"\n";
+    /// Of the CLI, as the script has it.
+    private static final String VERSION = version();
+    private static final String DELIVER =
+            "cp '%s' \"$out/jbang-cli-" + VERSION + ".jar\"\n";
     private static final String SHOW = "for word; do printf '<%s>' \"$word\"; done\n";
     private static final List<String> TOOLS = List.of("cat", "cp", "dirname", "find",
             "mkdir", "mkfifo", "mv", "readlink", "rm", "sh", "sleep", "touch");
@@ -63,6 +66,15 @@ class LauncherTest {
     private Path bin;
 
     record Result(int code, String out, String err) {}
+
+    private static String version() {
+        try {
+            return Files.readString(root().resolve("jbang"))
+                    .replaceFirst("(?s).*cli_version=(\\S+).*", "$1");
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
 
     @BeforeAll
     static void compileTheCli() throws IOException {
@@ -159,7 +171,7 @@ class LauncherTest {
         assertTrue(first.err.matches("Fetching JBang .*\n"), first.err);
         program("mvn", "exit 1");
         assertEquals(new Result(0, "hello\n", ""), run(repo, "hello", "0"));
-        assertEquals(List.of("cli-0.132.1"), store());
+        assertEquals(List.of("cli-" + VERSION), store());
     }
 
     @Test
@@ -186,10 +198,10 @@ class LauncherTest {
             jbang.destroyForcibly().waitFor();
             ProcessHandle.of(maven).ifPresent(ProcessHandle::destroyForcibly);
         }
-        assertFalse(Files.exists(repo.resolve(".jbang/cli-0.132.1")));
+        assertFalse(Files.exists(repo.resolve(".jbang/cli-" + VERSION)));
         program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
         assertEquals("hello\n", run(repo, "hello", "0").out);
-        assertEquals(List.of("cli-0.132.1"), store(), "no leftovers");
+        assertEquals(List.of("cli-" + VERSION), store(), "no leftovers");
     }
 
     @Test
@@ -224,7 +236,7 @@ class LauncherTest {
             assertEquals("one\n", finish(one).out);
             assertEquals("two\n", finish(two).out);
         }
-        assertEquals(List.of("cli-0.132.1"), store());
+        assertEquals(List.of("cli-" + VERSION), store());
     }
 
     @Test
@@ -338,9 +350,9 @@ class LauncherTest {
                 }
                 """);
         Map<String, String> path = Map.of("PATH", System.getenv("PATH"));
-        Path real = root().resolve(".jbang/cli-0.132.1");
+        Path real = root().resolve(".jbang/cli-" + VERSION);
         if (Files.exists(real)) {
-            Path cli = Files.createDirectories(repo.resolve(".jbang/cli-0.132.1"));
+            Path cli = Files.createDirectories(repo.resolve(".jbang/cli-" + VERSION));
             try (var jars = Files.newDirectoryStream(real)) {
                 for (Path jar : jars) Files.copy(jar, cli.resolve(jar.getFileName()));
             }
@@ -364,8 +376,8 @@ class LauncherTest {
 
     /// As if Maven had been here.
     private void fetched() throws IOException {
-        Path cli = Files.createDirectories(repo.resolve(".jbang/cli-0.132.1"));
-        Files.copy(cliJar(), cli.resolve("jbang-cli-0.132.1.jar"));
+        Path cli = Files.createDirectories(repo.resolve(".jbang/cli-" + VERSION));
+        Files.copy(cliJar(), cli.resolve("jbang-cli-" + VERSION + ".jar"));
     }
 
     /// Delivers, and then hangs before it is done.
