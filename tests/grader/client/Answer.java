@@ -42,6 +42,12 @@ public record Answer(Transcript transcript, int status, String statusLine,
         throw failure(expected, found.find() ? found.end() : -1, likely);
     }
 
+    /// Expects `Cache-Control: no-cache`, beside which other words may stand.
+    public Answer expectNoCache(String likely) {
+        return expectHeader("Cache-Control", "Cache-Control: no-cache", value -> List
+                .of(value.toLowerCase().split("[\\s,]+")).contains("no-cache"), likely);
+    }
+
     /// Expects a member of the JSON body; numbers are compared by value, so 1.0 is 1.
     public Answer expectJson(String member, Object wanted, String likely) {
         String expected =
