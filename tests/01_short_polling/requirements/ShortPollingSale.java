@@ -89,8 +89,7 @@ final class ShortPollingSale extends ShortPolling {
     /// Pauses the sale, and looks at once. The right answer depends on how long that took.
     private void pause(int seconds) {
         long began = System.nanoTime();
-        post("/pause", json("seconds", seconds)).expect(204,
-                DONE_ALREADY);
+        post("/pause", json("seconds", seconds)).expect(204, DONE_ALREADY);
         Answer answer = get("/stock");
         double took = (System.nanoTime() - began) / 1e9;
         if (took >= seconds) return;

@@ -55,8 +55,7 @@ abstract sealed class LongPolling extends Requirements
     }
 
     String place() {
-        return post("/orders", "{}").expect(201, DONE_ALREADY)
-                .header("Location");
+        return post("/orders", "{}").expect(201, DONE_ALREADY).header("Location");
     }
 
     String anyStep() {

@@ -192,10 +192,9 @@ final class LongPollingSteps extends LongPolling {
         for (int i = 0; i < AGAIN && isHeld; i++) {
             noteMeanwhile(READ);
             post(rider, order, anyStep());
-            boolean passed = meeting.second(rider::isThere) == Second.PASSED;
-            if (!passed) meeting.letGo();
+            meeting.second(rider::isThere);
             versions.add(version(rider));
-            isHeld = passed && meeting.again(() -> isOver(cook));
+            isHeld = meeting.again(() -> isOver(cook));
         }
         meeting.letGo();
         versions.add(version(cook));

@@ -58,12 +58,12 @@ abstract sealed class Websocket extends Requirements
         return begin("lot " + word(6));
     }
 
-    String begin(String title) {
+    private String begin(String title) {
         post("/lots", json("title", title)).expect(204, DONE_ALREADY);
         return lot(title, 0, null);
     }
 
-    /// Begins a new lot and waits until all of these know it.
+    /// The same, and waits until all of these know it.
     void begin(WebSocketClient... peers) {
         begin("lot " + word(6), peers);
     }
@@ -75,7 +75,7 @@ abstract sealed class Websocket extends Requirements
                 "A new lot is told to all.");
     }
 
-    static String lot(String title, int highest, String bidder) {
+    private static String lot(String title, int highest, String bidder) {
         return json("type", "lot", "title", title, "highest", highest, "bidder",
                 bidder);
     }

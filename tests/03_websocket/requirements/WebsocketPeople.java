@@ -24,8 +24,7 @@ final class WebsocketPeople extends Websocket {
         for (String name : List.of(word(1), word(40), HAMMER.repeat(number(21, 40)),
                 ACCENTED.repeat(20), "%20")) {
             knock(name).expect(101, "This name has 1 to 40 characters. " + likely)
-                    .expectHeader("Sec-WebSocket-Protocol", PROTOCOL,
-                            DONE_ALREADY);
+                    .expectHeader("Sec-WebSocket-Protocol", PROTOCOL, DONE_ALREADY);
         }
         String twice = word(5);
         for (String name : List.of("", word(41), twice + "&name=" + twice,

@@ -48,8 +48,7 @@ abstract sealed class ServerSentEvents extends Requirements
 
         /// Asks for the log, and waits until the stream is open.
         EventStreamClient follow(String query, String... headers) {
-            EventStreamClient reader = connect()
-                    .follow(path + "/log" + query, headers);
+            EventStreamClient reader = connect().follow(path + "/log" + query, headers);
             reader.answer().expect(200, "The log is there, and more may come.");
             return reader;
         }

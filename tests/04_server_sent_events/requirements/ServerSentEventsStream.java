@@ -35,8 +35,7 @@ final class ServerSentEventsStream extends ServerSentEvents {
             }
         }
         for (String seen : List.of("1", word(3))) {
-            try (EventStreamClient reader =
-                    connect()) {
+            try (EventStreamClient reader = connect()) {
                 reader.follow(build.path + "/log", "Last-Event-ID", seen);
                 if (reader.answer().status() == 200) expectRetry(reader.skip(NEXT));
             }

@@ -94,7 +94,7 @@ abstract sealed class Webhook extends Requirements
         return found;
     }
 
-    static Error unlike(Answer answer, List<Post> wanted, List<Post> found,
+    static AssertionError unlike(Answer answer, List<Post> wanted, List<Post> found,
             String likely) {
         int same = 0;
         while (same < Math.min(wanted.size(), found.size())
@@ -111,7 +111,7 @@ abstract sealed class Webhook extends Requirements
     }
 
     /// Where the id of the post at `index` stands; the same id may stand there before.
-    static int nth(String shown, String id, int index, List<Post> found) {
+    private static int nth(String shown, String id, int index, List<Post> found) {
         int at = shown.indexOf(id);
         for (int i = 0; i < index; i++) {
             if (id.equals('"' + found.get(i).id + '"')) at = shown.indexOf(id, at + 1);

@@ -14,8 +14,8 @@ import java.util.function.BooleanSupplier;
 ///
 /// What is begun in between must not be waited for: it may need the first thread to go on.
 public final class Meeting {
-    /// What has become of the second thread: there was nobody to meet, it is held as well, it is
-    /// done while the first is held, or it waits for the first.
+    /// What has become of the second thread: the first one is not held, so nobody is met; it was
+    /// held as well; it is done while the first is held; or it had to wait for the first.
     public enum Second {
         ALONE, HELD, PASSED, WAITS
     }
@@ -64,7 +64,10 @@ public final class Meeting {
     }
 
     /// Lets the first thread go on, and waits until it is held once more, or is done.
+    ///
+    /// @return whether it is held
     public boolean again(BooleanSupplier done) {
+        if (first == null) return false;
         pauses.hold(nth, places);
         first.close();
         first = null;
@@ -72,17 +75,21 @@ public final class Meeting {
     }
 
     /// Waits until the second thread is done, or needs a lock of the first one; a second or two at
-    /// most, as some waits do not show. One that is held as well goes on then, before the first.
+    /// most, as some waits do not show. Where it waits for the first, both go on; where it is held
+    /// as well, it goes on, and the first is still held.
     public Second second(BooleanSupplier done) {
         if (first == null) return Second.ALONE;
         Stage.until(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()
                 || done.getAsBoolean() || first.blocksAnother(LOCK_MS));
         if (both && pauses.releaseMore()) return Second.HELD;
-        return done.getAsBoolean() ? Second.PASSED : Second.WAITS;
+        if (done.getAsBoolean()) return Second.PASSED;
+        letGo();
+        return Second.WAITS;
     }
 
     /// Lets all go on that are held.
     public void letGo() {
         pauses.reset();
+        first = null;
     }
 }
