@@ -69,15 +69,20 @@ final class ShortPollingStock extends ShortPolling {
             String now =
                     tagOf(shop.look("/stock").get("The stock is not told any more."));
             if (answer.status() == 501) return false; // TODO 2, and not what is asked here
-            if (answer.status() != 304) answer.expect(200, "The stock is there.");
-            boolean isOld = answer.status() == 304
-                    || answer.json().path("left").asInt() == left;
-            if ((isOld ? now : old).equals(answer.header("ETag"))) {
-                answer.expectHeader("ETag", isOld ? old : now,
-                        "The stock changed between two looks at it. Call `sale.stock()` once.");
-            }
+            expectOneMoment(answer, left, old, now);
             return isHeld;
         }
+    }
+
+    /// Expects the stock and its tag, both as they were before a change, or both after it.
+    private static void expectOneMoment(Answer answer, int left, String old,
+            String now) {
+        if (answer.status() != 304) answer.expect(200, "The stock is there.");
+        boolean isOld = answer.status() == 304
+                || answer.json().path("left").asInt() == left;
+        if (!(isOld ? now : old).equals(answer.header("ETag"))) return;
+        answer.expectHeader("ETag", isOld ? old : now,
+                "The stock changed between two looks at it. Call `sale.stock()` once.");
     }
 
     private static boolean isTime(JsonNode node) {

@@ -22,50 +22,65 @@ final class WebsocketOneStep extends Websocket {
         WebSocketClient eve = join(word(6));
         begin(ada, bob, eve);
         await(true, ada, bob, eve); // the leaving of others might get held
+        equalMeanwhile(ada, bob, eve);
+        higherMeanwhile(ada, bob, eve);
+        lowerMeanwhile(ada, bob, eve);
+        lotMeanwhile(ada, bob, eve);
+        if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
+        outbidAtOnce(ada, bob);
+        for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
+    }
+
+    private void equalMeanwhile(WebSocketClient ada, WebSocketClient bob,
+            WebSocketClient eve) {
         int amount = number(1_000, 9_000);
         meet("read", ada, amount, bob, amount);
         List<JsonNode> heard = bidsUntil(amount + 1, eve);
-        if (heard.size() != 1) {
-            throw eve.failure("one bid of " + amount, shown(heard), -1,
-                    "Both have looked at the board before either changed it."
-                            + ONE_STEP);
-        }
+        if (heard.size() == 1) return;
+        throw eve.failure("one bid of " + amount, shown(heard), -1,
+                "Both have looked at the board before either changed it." + ONE_STEP);
+    }
+
+    private void higherMeanwhile(WebSocketClient ada, WebSocketClient bob,
+            WebSocketClient eve) {
         begin(ada, bob, eve);
         int low = number(1_000, 9_000);
         int high = low + number(10, 90);
         meet("tell", ada, low, bob, high);
-        heard = bidsUntil(high + 1, eve);
-        if (heard.size() != 2 || heard.getFirst().path("amount").asInt() != low) {
-            throw eve.failure("bids of " + low + " and " + high,
-                    shown(heard), -1,
-                    "A bid was decided before another one, and told after it."
-                            + ONE_STEP);
-        }
+        List<JsonNode> heard = bidsUntil(high + 1, eve);
+        if (heard.size() == 2 && heard.getFirst().path("amount").asInt() == low) return;
+        throw eve.failure("bids of " + low + " and " + high, shown(heard), -1,
+                "A bid was decided before another one, and told after it." + ONE_STEP);
+    }
+
+    private void lowerMeanwhile(WebSocketClient ada, WebSocketClient bob,
+            WebSocketClient eve) {
         begin(ada, bob, eve);
+        int low = number(1_000, 9_000);
+        int high = low + number(10, 90);
         meet("read", ada, high, bob, low);
-        heard = bidsUntil(high + 1, eve);
+        List<JsonNode> heard = bidsUntil(high + 1, eve);
+        String likely = "A lower bid came while a higher one was decided";
         for (String member : List.of("amount", "id")) {
             List<Long> told =
                     heard.stream().map(each -> each.path(member).asLong()).toList();
             if (!told.stream().sorted().distinct().toList().equals(told)) {
                 throw eve.failure("each \"" + member + "\" higher than the one before",
-                        shown(heard), -1,
-                        "A lower bid came while a higher one was decided." + ONE_STEP);
+                        shown(heard), -1, likely + "." + ONE_STEP);
             }
         }
-        if (heard.getLast().path("amount").asInt() != high) {
-            throw eve.failure("a bid of " + high, shown(heard), -1,
-                    "A lower bid came while a higher one was decided, which stands all the same."
-                            + ONE_STEP);
-        }
-        lotMeanwhile(ada, bob, eve);
-        if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
+        if (!heard.isEmpty() && heard.getLast().path("amount").asInt() == high) return;
+        throw eve.failure("a bid of " + high, shown(heard), -1,
+                likely + ", which stands all the same." + ONE_STEP);
+    }
+
+    private void outbidAtOnce(WebSocketClient ada, WebSocketClient bob) {
         begin(ada, bob);
+        int amount = number(1_000, 9_000);
         meet("read", ada, amount, bob, amount);
         boolean adaWon = ada.hasHeard(bid(amount, ada.name));
         expectOutbid(adaWon ? bob : ada, amount, adaWon ? ada : bob,
                 "The bid was compared with one bid, and answered with another.");
-        for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
     }
 
     /// Is a bid that is too low answered at all?

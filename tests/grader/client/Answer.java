@@ -1,6 +1,5 @@
 package grader.client;
 
-import grader.stage.Node;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;

@@ -18,7 +18,7 @@ import java.util.concurrent.TimeUnit;
 /// go. Requirements use it by a [Meeting].
 final class Pauses implements AutoCloseable {
     /// A thread that waits at a place, until it is released.
-    static final class Held implements AutoCloseable {
+    static final class Held {
         private final Socket socket;
 
         private Held(Socket socket) {
@@ -38,8 +38,7 @@ final class Pauses implements AutoCloseable {
         }
 
         /// Lets the thread go on.
-        @Override
-        public void close() {
+        void close() {
             try {
                 socket.close();
             } catch (IOException e) {
