@@ -41,18 +41,19 @@ public final class Meeting {
         pauses.hold(nth, places);
     }
 
-    /// The second thread is to be held as well, where it comes to such a place: until both are
-    /// there.
+    /// The second thread is to be held as well, where it comes to such a place, until both are
+    /// there. For each of the two we wait two seconds at most.
     public Meeting ofBoth() {
         both = true;
         return this;
     }
 
-    /// Waits until the first thread is held, or is done without that.
+    /// Waits until the first thread is held, or is done without that, some seconds at most.
     ///
     /// @return whether it is held
     public boolean first(BooleanSupplier done) {
-        Stage.until(FIRST_MS, () -> isHeld(LOOK_MS) || done.getAsBoolean());
+        Stage.until(both ? BOTH_MS : FIRST_MS,
+                () -> isHeld(LOOK_MS) || done.getAsBoolean());
         boolean isHeld = isHeld(LATE_MS);
         if (!both) pauses.holdNoMore();
         return isHeld;
@@ -74,9 +75,9 @@ public final class Meeting {
         return first(done);
     }
 
-    /// Waits until the second thread is done, or needs a lock of the first one; a second or two at
-    /// most, as some waits do not show. Where it waits for the first, both go on; where it is held
-    /// as well, it goes on, and the first is still held.
+    /// Waits until the second thread is done, or needs a lock of the first one: a second at most,
+    /// as some waits do not show. Where it waits for the first, both go on; where it is held as
+    /// well, it goes on, and the first is still held.
     public Second second(BooleanSupplier done) {
         if (first == null) return Second.ALONE;
         Stage.until(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()
