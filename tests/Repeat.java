@@ -8,6 +8,7 @@
 
 import grader.repo.Repo;
 import grader.repo.Exercise;
+import grader.report.Report;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -69,7 +70,7 @@ class Repeat implements Callable<Integer> {
                         && Submission.failed(verdict).equals(each.fails);
                 if (right) expected++;
                 else System.out
-                        .println(new grader.Report(false).whole(verdict) + "seed "
+                        .println(new Report(false).whole(verdict) + "seed "
                                 + verdict.seed());
             }
             wrong += times - expected;

@@ -1,6 +1,5 @@
 package grader.client;
 
-import grader.stage.Node;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
@@ -40,6 +39,12 @@ public record Answer(Transcript transcript, int status, String statusLine,
         Matcher found = Pattern.compile("(?mi)^" + Pattern.quote(name) + ": ?")
                 .matcher(shown());
         throw failure(expected, found.find() ? found.end() : -1, likely);
+    }
+
+    /// Expects `Cache-Control: no-cache`, beside which other words may stand.
+    public Answer expectNoCache(String likely) {
+        return expectHeader("Cache-Control", "Cache-Control: no-cache", value -> List
+                .of(value.toLowerCase().split("[\\s,]+")).contains("no-cache"), likely);
     }
 
     /// Expects a member of the JSON body; numbers are compared by value, so 1.0 is 1.

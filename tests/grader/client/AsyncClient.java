@@ -1,7 +1,6 @@
 package grader.client;
 
 import grader.stage.Node;
-import grader.stage.Pauses;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -9,9 +8,9 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/// A client on one [HttpConnection] whose answer may be held, and which can leave meanwhile. A
-/// server's I/O thread owns the connection; while that thread is held by [Pauses], only connections
-/// of another thread are served.
+/// A [HttpConnection] on which an answer may be held, and which can be left while it is. A server's I/O
+/// thread owns it; while that thread is held at a place, only connections of another thread are
+/// served.
 public final class AsyncClient implements AutoCloseable {
     private static final int SOON = HttpConnection.SOON;
 
@@ -69,18 +68,6 @@ public final class AsyncClient implements AutoCloseable {
     /// Has the answer to the last request come?
     public boolean isThere() {
         return answer.isDone();
-    }
-
-    /// Waits until the last request is held, some seconds at most.
-    ///
-    /// @return null where it is answered before
-    public Pauses.Held arrival(Pauses pauses) {
-        Pauses.Held held = null;
-        long ends = System.nanoTime() + SOON * 1_000_000L;
-        while (held == null && !isThere() && System.nanoTime() < ends) {
-            held = pauses.next(5);
-        }
-        return held;
     }
 
     /// Waits for the answer to the last request, some seconds at most.

@@ -10,7 +10,6 @@ import grader.client.Answer;
 import grader.client.HttpConnection;
 import grader.stage.Stage;
 import grader.stage.Node;
-import grader.stage.Pauses;
 import grader.client.Transcript;
 import io.restassured.RestAssured;
 import io.restassured.config.EncoderConfig;
@@ -58,6 +57,7 @@ public abstract class Requirements {
     /// How long a requirement may take.
     public static final int SECONDS = 20;
     protected static final int SOON = HttpConnection.SOON;
+    protected static final String DONE_ALREADY = "This part was done already.";
 
     private static final RestAssuredConfig CONFIG = RestAssuredConfig.config()
             .redirect(RedirectConfig.redirectConfig().followRedirects(false))
@@ -133,12 +133,12 @@ public abstract class Requirements {
 
     @AfterEach
     final void end() {
-        stage.pauses().reset();
+        stage.letGo();
     }
 
-    /// Holds the submission's threads where it calls `shared.Pause`.
-    protected Pauses pauses() {
-        return stage.pauses();
+    /// A connection of its own, on another I/O thread than `other`, which may be null.
+    protected HttpConnection line(HttpConnection other) {
+        return HttpConnection.open(node, transcript, other);
     }
 
     /// A random whole number from `min` to `max`.

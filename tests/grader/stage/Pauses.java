@@ -5,19 +5,20 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import java.util.function.BooleanSupplier;
 
-/// The grader's end of `shared.Pause`: holds a thread of the submission at a place, and lets it go.
-public final class Pauses implements AutoCloseable {
+/// The grader's end of `shared.Pause`: holds threads of the submission at a place, and lets them
+/// go. Requirements use it by a [Meeting].
+final class Pauses implements AutoCloseable {
     /// A thread that waits at a place, until it is released.
-    public static final class Held implements AutoCloseable {
-        private static final int PASSING_MS = 1_000;
-        private static final int LOOK_MS = 2;
-
+    static final class Held {
         private final Socket socket;
 
         private Held(Socket socket) {
@@ -27,7 +28,7 @@ public final class Pauses implements AutoCloseable {
         /// Waits until another thread of the submission needs a lock that the held one has.
         ///
         /// @return false where none did within `ms`
-        public boolean blocksAnother(int ms) {
+        boolean blocksAnother(int ms) {
             try {
                 socket.setSoTimeout(ms);
                 return socket.getInputStream().read() == 'b';
@@ -36,20 +37,8 @@ public final class Pauses implements AutoCloseable {
             }
         }
 
-        /// Waits until what came in between is through, or needs a lock of the held thread: a
-        /// second at most, as some waits do not show.
-        ///
-        /// @param through whether it is through
-        public void letPass(BooleanSupplier through) {
-            for (int ms = 0; ms < PASSING_MS && !through.getAsBoolean();
-                    ms += LOOK_MS) {
-                if (blocksAnother(LOOK_MS)) return;
-            }
-        }
-
         /// Lets the thread go on.
-        @Override
-        public void close() {
+        void close() {
             try {
                 socket.close();
             } catch (IOException e) {
@@ -59,11 +48,12 @@ public final class Pauses implements AutoCloseable {
     }
 
     private final ServerSocket server;
-    private final BlockingQueue<Held> held = new LinkedBlockingQueue<>();
+    private final BlockingQueue<Held> untold = new LinkedBlockingQueue<>();
+    private final Queue<Held> told = new ConcurrentLinkedQueue<>();
     private Set<String> holding = Set.of();
     private int passing;
 
-    public Pauses() {
+    Pauses() {
         try {
             server = new ServerSocket(0, 1000, InetAddress.getLoopbackAddress());
         } catch (IOException e) {
@@ -72,43 +62,56 @@ public final class Pauses implements AutoCloseable {
         Thread.ofVirtual().start(this::accept);
     }
 
-    public int port() {
+    int port() {
         return server.getLocalPort();
     }
 
-    /// From now on every thread that comes to one of these places is held.
-    public synchronized void hold(String... places) {
+    /// From now on the `nth` thread that comes to one of these places is held, and each after it.
+    synchronized void hold(int nth, String... places) {
         holding = Set.of(places);
-        passing = 0;
-    }
-
-    /// From now on the `nth` thread that comes to `place` is held, and each after it.
-    public synchronized void hold(String place, int nth) {
-        holding = Set.of(place);
         passing = nth - 1;
     }
 
     /// Holds no more; those that are held stay so until they are released.
-    public synchronized void holdNoMore() {
+    synchronized void holdNoMore() {
         holding = Set.of();
     }
 
     /// Waits for the next thread that is held.
     ///
     /// @return null where none came within `ms`
-    public Held next(int ms) {
+    Held next(int ms) {
         try {
-            return held.poll(ms, TimeUnit.MILLISECONDS);
+            Held next = untold.poll(ms, TimeUnit.MILLISECONDS);
+            if (next != null) told.add(next);
+            return next;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return null;
         }
     }
 
-    /// Releases every thread that is held, and holds no more.
-    public synchronized void reset() {
+    /// Is a thread held that [#next] has not told of?
+    boolean holdsMore() {
+        return !untold.isEmpty();
+    }
+
+    /// Holds no more, and releases those that [#next] has not told of.
+    ///
+    /// @return whether there was one
+    synchronized boolean releaseMore() {
         holding = Set.of();
-        for (Held each = held.poll(); each != null; each = held.poll()) each.close();
+        List<Held> more = new ArrayList<>();
+        untold.drainTo(more);
+        more.forEach(Held::close);
+        return !more.isEmpty();
+    }
+
+    /// Holds no more, and releases every thread that is held.
+    synchronized void reset() {
+        releaseMore();
+        told.forEach(Held::close);
+        told.clear();
     }
 
     private void accept() {
@@ -132,7 +135,7 @@ public final class Pauses implements AutoCloseable {
             }
             synchronized (this) {
                 if (holding.contains(place.toString())
-                        && passing-- <= 0) held.add(thread);
+                        && passing-- <= 0) untold.add(thread);
                 else thread.close();
             }
         } catch (IOException gone) {

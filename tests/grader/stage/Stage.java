@@ -5,6 +5,8 @@ import grader.repo.Trouble;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import shared.Graded;
 
 /// What a requirement finds: the submission as one node or several, and what stands around them.
@@ -12,6 +14,8 @@ import shared.Graded;
 public final class Stage implements AutoCloseable {
     /// The node that most requirements talk to.
     public static final String A = "a";
+
+    private static final int LOOK_NANOS = 200_000;
 
     /// Something with a port.
     public interface Member extends AutoCloseable {
@@ -89,9 +93,27 @@ public final class Stage implements AutoCloseable {
         return node.cause("nothing", supposed);
     }
 
-    /// Holds threads of all nodes where they call `shared.Pause`.
-    public Pauses pauses() {
-        return pauses;
+    /// From now on the `nth` thread is held, of whichever node, that comes to one of these places.
+    public Meeting meeting(int nth, String... places) {
+        return new Meeting(pauses, nth, places);
+    }
+
+    /// Lets every thread go on that is held: no meeting outlasts its requirement.
+    public void letGo() {
+        pauses.reset();
+    }
+
+    /// Waits until it is so, and returns whether it is.
+    ///
+    /// @param ms at most
+    public static boolean until(int ms, BooleanSupplier so) {
+        long ends = System.nanoTime() + ms * 1_000_000L;
+        boolean isSo = so.getAsBoolean();
+        while (!isSo && System.nanoTime() < ends) {
+            LockSupport.parkNanos(LOOK_NANOS);
+            isSo = so.getAsBoolean();
+        }
+        return isSo;
     }
 
     /// What keeps the whole result from counting, or null.

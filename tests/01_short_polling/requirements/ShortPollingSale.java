@@ -1,0 +1,128 @@
+package requirements;
+
+import grader.client.Answer;
+import grader.requirement.Requirement;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.DisplayName;
+
+/// What is sold, and the pause in which nobody is told.
+final class ShortPollingSale extends ShortPolling {
+    private static final String ROUNDED_UP =
+            "Retry-After counts whole seconds, rounded up, so that nobody comes back too early.";
+    /// How many requests are sent two at a time.
+    private static final int PAIRS = 40;
+    private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
+
+    @Requirement(id = "01.4", points = 2, todo = 3)
+    @DisplayName("a purchase takes from the stock, all of it or nothing")
+    void purchase() {
+        int left = number(11, 19);
+        int first = number(2, 9);
+        stockIs(left);
+        buy(first).expect(201, "There were enough.")
+                .expectJson("left", left - first,
+                        "Answer what is left after the purchase.");
+        int rest = left - first;
+        if (rest > 1) {
+            stockIs(rest = number(1, 8));
+        }
+        buy(rest + 1).expect(409,
+                "More were asked for than are left, which is a conflict.");
+        buy(rest).expect(201,
+                "Just as many as are left may be sold. A purchase that is refused takes nothing.")
+                .expectJson("left", 0, "All are sold.");
+        buy(1).expect(409, "Nothing is left.");
+        buyTogether();
+        Answer stock = get("/stock");
+        if (stock.status() == 501) return; // TODO 4, and not what is asked here
+        stock.expectJson("left", 0, "The stock cannot fall below 0.");
+    }
+
+    /// Two buyers at the same instant, and lamps for one, again and again.
+    private void buyTogether() {
+        String ten = json("left", 10);
+        String all = json("quantity", 10);
+        transcript.curl("PUT", "/stock", ten, "Content-Type", "application/json");
+        transcript.step(
+                "curl -sZ 'localhost:" + node.port() + "/purchases?[1-2]' --json '"
+                        + all + "'");
+        try (var one = line(null);
+                var two = line(one)) {
+            for (int i = 0; i < PAIRS; i++) {
+                one.ask("PUT", "/stock", ten).expect(204, DONE_ALREADY);
+                one.send("POST", "/purchases", all);
+                two.send("POST", "/purchases", all);
+                List<Answer> both = List.of(one.answer(), two.answer());
+                int winner = both.getFirst().status() == 201 ? 0 : 1;
+                both.get(winner).expect(201, "There were enough for one of the two.");
+                both.get(1 - winner).expect(409,
+                        "Ten lamps were there, and two buyers have"
+                                + " got ten each. Look and sell in one step.");
+            }
+        }
+    }
+
+    private Answer buy(int quantity) {
+        return post("/purchases", json("quantity", quantity));
+    }
+
+    @Requirement(id = "01.5", points = 2, todo = 4)
+    @DisplayName("in a pause GET /stock is 503 and says when to come back")
+    void pause() {
+        stockIs(1);
+        int tooMany = buy(2).status();
+        int theLast = buy(1).status();
+        stockIs(number(20, 900));
+        String tag = tagOf(get("/stock"));
+        pause(number(40, 60));
+        get("/stock", "If-None-Match", tag).expect(503, "A pause wins over 304.");
+        stockIs(1);
+        buy(2).expect(tooMany, "In a pause a purchase is answered as ever.");
+        buy(1).expect(theLast, "In a pause a purchase is answered as ever.");
+        get("/stock").expect(503,
+                "A purchase does not end the pause, the last one neither.");
+        pause(number(20, 30));
+        waitOut();
+    }
+
+    /// Pauses the sale, and looks at once. The right answer depends on how long that took.
+    private void pause(int seconds) {
+        long began = System.nanoTime();
+        post("/pause", json("seconds", seconds)).expect(204, DONE_ALREADY);
+        Answer answer = get("/stock");
+        double took = (System.nanoTime() - began) / 1e9;
+        if (took >= seconds) return;
+        int least = (int) Math.ceil(seconds - took);
+        answer.expect(503, "The sale is paused.").expectHeader("Retry-After",
+                "Retry-After: " + seconds,
+                value -> value.matches("\\d{1,3}") && Integer.parseInt(value) <= seconds
+                        && Integer.parseInt(value) >= least,
+                ROUNDED_UP + " A new pause replaces the old one.");
+    }
+
+    /// Pauses the sale for a second, and looks until it goes on.
+    private void waitOut() {
+        long began = System.nanoTime();
+        post("/pause", json("seconds", 1)).expect(204, DONE_ALREADY);
+        long set = System.nanoTime();
+        transcript.step("# again and again, until the second is over:");
+        transcript.curl("GET", "/stock", null);
+        try (var line = line(null)) {
+            while (true) {
+                long asked = System.nanoTime();
+                Answer answer = line.ask("GET", "/stock", null);
+                if (asked - set >= SECOND) {
+                    answer.expect(200, "The pause is over.");
+                    return;
+                }
+                if (System.nanoTime() - began < SECOND) {
+                    answer.expect(503, "The second is not over yet.");
+                }
+                if (answer.status() == 503) {
+                    answer.expectHeader("Retry-After", "1", ROUNDED_UP);
+                }
+            }
+        }
+    }
+}
