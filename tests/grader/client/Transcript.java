@@ -1,6 +1,6 @@
 package grader.client;
 
-import grader.stage.Node;
+import grader.stage.Stage;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.StringJoiner;
@@ -12,18 +12,19 @@ public final class Transcript {
     private static final int STEPS = 8;
 
     private final List<String> all = new ArrayList<>();
-    private final Node node;
+    private final Stage stage;
     private final int usualPort;
 
-    public Transcript(Node node, int usualPort) {
-        this.node = node;
+    public Transcript(Stage stage, int usualPort) {
+        this.stage = stage;
         this.usualPort = usualPort;
     }
 
     /// Notes a step; a long one in part.
     public synchronized void step(String text) {
         String usual =
-                text.replace("localhost:" + node.port(), "localhost:" + usualPort);
+                text.replace("localhost:" + stage.current().port(),
+                        "localhost:" + usualPort);
         all.add(usual.length() <= 600 ? usual
                 : usual.substring(0, 500) + " ... (" + usual.length() + " characters)");
     }
@@ -34,7 +35,7 @@ public final class Transcript {
         if (method.equals("HEAD")) line.add("--head");
         else if (!method.equals(body == null ? "GET" : "POST")) line
                 .add("-X " + method);
-        line.add(quote("http://localhost:" + node.port() + path));
+        line.add(quote("http://localhost:" + stage.current().port() + path));
         for (int i = 0; i < headers.length; i += 2) {
             line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
         }
@@ -77,6 +78,7 @@ public final class Transcript {
     public Failure failure(String expected, String got, int caret, String likely) {
         int open = Graded.todoIn(got);
         return open > 0 ? Failure.stillOpen(open, steps(), expected, got, caret)
-                : new Failure(steps(), expected, got, caret, node.cause(got, likely));
+                : new Failure(steps(), expected, got, caret,
+                        stage.current().cause(got, likely));
     }
 }

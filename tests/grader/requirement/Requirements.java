@@ -127,7 +127,7 @@ public abstract class Requirements {
                 .getAnnotation(Requirement.class);
         stage = grading.stage;
         node = stage.node(Stage.A);
-        transcript = new Transcript(node, grading.port);
+        transcript = new Transcript(stage, grading.port);
         random = new Random(grading.seed * 31 + requirement.id().hashCode());
     }
 

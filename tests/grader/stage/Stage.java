@@ -3,11 +3,13 @@ package grader.stage;
 import grader.build.Build;
 import grader.repo.Trouble;
 import java.nio.file.Path;
+import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import shared.Graded;
+import shared.cable.Cable;
 
 /// What a requirement finds: the submission as one node or several, and what stands around them.
 /// Each member has a name; it begins when it is first asked for, and all end together.
@@ -73,7 +75,62 @@ public final class Stage implements AutoCloseable {
         all.putIfAbsent("DATA", folder.toString());
         Node node = Node.start(build, folder, all);
         members.put(name, node);
+        for (Member each : members.values()) {
+            if (each instanceof Line line && line.to.equals(name)) {
+                line.cable.target(node.port());
+            }
+        }
         return node;
+    }
+
+    /// The first node as it was started last, whatever has become of it; or null.
+    public Node current() {
+        return (Node) members.get(A);
+    }
+
+    /// A cable before a node: another address at which it can be reached, which stays when the node
+    /// is started anew, and which freezes, cuts, throttles.
+    public Cable cable(String node) {
+        String name = "cable to " + node;
+        if (!(members.get(name) instanceof Line)) members.put(name, new Line(node));
+        Cable cable = ((Line) members.get(name)).cable;
+        cable.target(node(node).port());
+        return cable;
+    }
+
+    /// A server that the grader plays.
+    public Upstream upstream() {
+        return (Upstream) members.computeIfAbsent("upstream", name -> new Upstream());
+    }
+
+    private static final class Line implements Member {
+        final String to;
+        final Cable cable;
+
+        Line(String to) {
+            this.to = to;
+            try {
+                cable = new Cable();
+            } catch (IOException e) {
+                throw new Trouble(
+                        "Cannot listen on a local port: " + e.getMessage() + ".");
+            }
+        }
+
+        @Override
+        public int port() {
+            return cable.port();
+        }
+
+        @Override
+        public boolean isUsable() {
+            return true;
+        }
+
+        @Override
+        public void close() {
+            cable.close();
+        }
     }
 
     /// Ends a member, a node by SIGKILL, if it is there.

@@ -1,0 +1,199 @@
+package grader.stage;
+
+import grader.repo.Trouble;
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/// A server that the grader plays, for submissions that are clients. It answers nothing by itself:
+/// a requirement takes each request as it comes, and does with it what a server may do in the wild.
+/// A connection carries one request: a client that repeats it in silence, on a connection that it
+/// has kept, would hide what happened.
+public final class Upstream implements Stage.Member {
+    private static final int MAX_HEAD = 64 * 1024;
+
+    /// One request, and the connection that it came on.
+    public static final class Call {
+        private final Socket socket;
+        public final String method;
+        public final String path;
+        /// By their names in small letters; the last of several counts.
+        public final Map<String, String> headers;
+        public final String body;
+
+        private Call(Socket socket, InputStream in) throws IOException {
+            this.socket = socket;
+            String[] head = head(in).split("\r\n");
+            String[] line = head[0].split(" ");
+            if (line.length != 3) throw new IOException("no request: " + head[0]);
+            method = line[0];
+            path = line[1];
+            headers = new LinkedHashMap<>();
+            for (int i = 1; i < head.length; i++) {
+                String[] field = head[i].split(": *", 2);
+                headers.put(field[0].toLowerCase(Locale.ROOT), field[1]);
+            }
+            int length = Integer.parseInt(headers.getOrDefault("content-length", "0"));
+            body = new String(in.readNBytes(length), StandardCharsets.UTF_8);
+        }
+
+        private static String head(InputStream in) throws IOException {
+            var head = new ByteArrayOutputStream();
+            while (!head.toString(StandardCharsets.ISO_8859_1).endsWith("\r\n\r\n")) {
+                int next = in.read();
+                if (next < 0
+                        || head.size() > MAX_HEAD) throw new IOException("no head");
+                head.write(next);
+            }
+            return head.toString(StandardCharsets.ISO_8859_1);
+        }
+
+        /// Answers, and ends the connection.
+        ///
+        /// @param headers names and values in turn
+        public void answer(int status, String body, String... headers) {
+            begin(status, headers);
+            write(body);
+            end();
+        }
+
+        /// Sends the head of an answer that goes on until the connection ends.
+        ///
+        /// @param headers names and values in turn
+        public void begin(int status, String... headers) {
+            StringBuilder head = new StringBuilder(
+                    "HTTP/1.1 " + status + " \r\nConnection: close\r\n");
+            for (int i = 0; i < headers.length; i += 2) {
+                head.append(headers[i]).append(": ").append(headers[i + 1])
+                        .append("\r\n");
+            }
+            write(head + "\r\n");
+        }
+
+        /// Sends a part of the answer.
+        ///
+        /// @return whether the client still takes it, as far as this side can know
+        public boolean write(String part) {
+            try {
+                socket.getOutputStream().write(part.getBytes(StandardCharsets.UTF_8));
+                return true;
+            } catch (IOException gone) {
+                return false;
+            }
+        }
+
+        /// Waits until the client has left, by an end or a reset.
+        ///
+        /// @return false where it has not within `ms`
+        public boolean isLeft(int ms) {
+            try {
+                socket.setSoTimeout(Math.max(1, ms));
+                return socket.getInputStream().read() < 0;
+            } catch (java.net.SocketTimeoutException stillHere) {
+                return false;
+            } catch (IOException reset) {
+                return true;
+            }
+        }
+
+        /// Ends the connection in order.
+        public void end() {
+            close(socket);
+        }
+
+        /// Ends the connection by a TCP reset. A client may repeat a request in silence that got no
+        /// byte of an answer, so [#begin] comes before.
+        public void reset() {
+            try {
+                socket.setSoLinger(true, 0);
+            } catch (IOException gone) {
+                // Then it has ended already.
+            }
+            close(socket);
+        }
+    }
+
+    private final ServerSocket server;
+    private final Set<Socket> open = ConcurrentHashMap.newKeySet();
+    private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
+
+    Upstream() {
+        try {
+            server = new ServerSocket(0, 1000, InetAddress.getLoopbackAddress());
+        } catch (IOException e) {
+            throw new Trouble("Cannot listen on a local port: " + e.getMessage() + ".");
+        }
+        Thread.ofVirtual().start(this::accept);
+    }
+
+    private void accept() {
+        try {
+            while (true) {
+                Socket socket = server.accept();
+                open.add(socket);
+                Thread.ofVirtual().start(() -> read(socket));
+            }
+        } catch (IOException closed) {
+            // Nobody grades any more.
+        }
+    }
+
+    private void read(Socket socket) {
+        try {
+            socket.setTcpNoDelay(true);
+            calls.add(
+                    new Call(socket, new BufferedInputStream(socket.getInputStream())));
+        } catch (IOException | RuntimeException noRequest) {
+            close(socket);
+        }
+    }
+
+    /// Waits for the next request.
+    ///
+    /// @return null where none came within `ms`
+    public Call next(int ms) {
+        try {
+            return calls.poll(ms, TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return null;
+        }
+    }
+
+    @Override
+    public int port() {
+        return server.getLocalPort();
+    }
+
+    @Override
+    public boolean isUsable() {
+        return !server.isClosed();
+    }
+
+    private static void close(AutoCloseable socket) {
+        try {
+            socket.close();
+        } catch (Exception e) {
+            // It is closed as far as it can be.
+        }
+    }
+
+    @Override
+    public void close() {
+        close(server);
+        open.forEach(Upstream::close);
+    }
+}
