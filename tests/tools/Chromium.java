@@ -137,12 +137,14 @@ final class Chromium implements AutoCloseable {
         return page.locator("#wire-rows .row .label").allTextContents();
     }
 
-    /// Waits for a row of the wire view whose label matches.
+    /// Waits for a row of the wire view whose label matches, with or without how long it was held.
     void seeWire(String pattern) {
         try {
             page.waitForFunction(
                     "pattern => [...document.querySelectorAll('#wire-rows .label')]"
-                            + ".some(label => new RegExp(pattern).test(label.textContent))",
+                            + ".map(label => label.textContent).some(text => "
+                            + "[text, text.replace(/, held [^,]*$/, '')].some("
+                            + "each => new RegExp(pattern).test(each)))",
                     pattern);
         } catch (PlaywrightException e) {
             Assertions.fail("no row of the wire view matched /" + pattern + "/; rows: "
