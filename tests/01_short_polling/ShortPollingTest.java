@@ -576,7 +576,7 @@ class ShortPollingTest {
             chromium.see("#outcome",
                     "at most: naive [2-9], careful 1\\..* naive [1-9]\\d* times, careful 0");
             chromium.seeWire("^GET /_/slow\\?naive$");
-            chromium.seeWire("^200 OK, held 9\\d\\d ms$");
+            chromium.seeWire("^200 OK, held (9\\d\\d ms|[\\d.]+ s)$");
             chromium.click("outage");
             chromium.see("#outcome",
                     "Naive: [4-9] polls got 503.*\"visitors undefined, clicks undefined\""
