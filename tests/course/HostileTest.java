@@ -42,7 +42,7 @@ class HostileTest {
             "    void buy(HttpServerExchange exchange, byte[] body) {\n";
     private static final String FOR_EVER = "while (Math.random() >= 0) ";
     private static final String TAKE_ALL = "for (var all = new ArrayList<byte[]>();"
-            + " Math.random() >= 0;) all.add(new byte[1 << 20]);";
+            + " Math.random() >= 0;) all.add(new byte[1 << 26]);";
     private static final long MAX_MS = 60_000;
 
     @TempDir Path folder;
