@@ -8,9 +8,9 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
-/// A [HttpConnection] on which an answer may be held, and which can be left while it is. A server's I/O
-/// thread owns it; while that thread is held at a place, only connections of another thread are
-/// served.
+/// A client on one [HttpConnection] whose answer may be held, and which can leave meanwhile. A
+/// server's I/O thread owns the connection; while that thread is held at a place, only connections
+/// of another thread are served.
 public final class AsyncClient implements AutoCloseable {
     private static final int SOON = HttpConnection.SOON;
 
