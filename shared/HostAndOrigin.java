@@ -32,8 +32,10 @@ final class HostAndOrigin {
         var origins = request.get(Headers.ORIGIN);
         boolean acts = !SAFE.contains(exchange.getRequestMethod())
                 || request.contains(Headers.UPGRADE);
+        String scheme = exchange.getConnection().getSslSessionInfo() == null ? "http://"
+                : "https://";
         if (acts && origins != null && (origins.size() != 1
-                || !origins.getFirst().equals("http://" + hosts.getFirst()))) {
+                || !origins.getFirst().equals(scheme + hosts.getFirst()))) {
             return new Problem(403, "A page of another origin may not do this.");
         }
         return null;

@@ -23,9 +23,11 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.platform.engine.FilterResult;
+import org.junit.platform.engine.TestDescriptor;
 import org.junit.platform.engine.TestExecutionResult;
 import org.junit.platform.engine.TestExecutionResult.Status;
 import org.junit.platform.engine.support.descriptor.ClassSource;
+import org.junit.platform.engine.support.descriptor.MethodSource;
 import org.junit.platform.launcher.PostDiscoveryFilter;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestIdentifier;
@@ -38,8 +40,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import shared.course.Course;
 
-/// The course's own tests: JUnit Jupiter, several at a time, printed as a specification. Exit code 0
-/// where all pass, 1 where one fails, 2 where none ran.
+/// The course's own tests: JUnit Jupiter, several at a time, printed as a specification. Exit code
+/// 0 where all pass, 1 where one fails, 2 where none ran.
 @Command(name = "verify", mixinStandardHelpOptions = true, version = "1",
         sortOptions = false,
         description = "Runs the course's own tests and prints what each one proves.",
@@ -61,8 +63,9 @@ class Verify implements Callable<Integer>, TestExecutionListener {
     private static final List<String> NOTES = new ArrayList<>();
 
     @Parameters(paramLabel = "NAME", arity = "0..*",
-            description = "The number of a lesson, or a part of a test class's name, ignoring case:"
-                    + " LongPolling, Form, Load, ...") List<String> names = List.of();
+            description = "The number of a lesson, or a part of a test class's name, ignoring"
+                    + " case: LongPolling, Form, Load, ...") List<String> names =
+                            List.of();
     @Option(names = "--jobs", paramLabel = "N",
             description = "How many tests run at a time; two a core where it is left out.") int jobs =
                     SIDE_BY_SIDE;
@@ -115,11 +118,8 @@ class Verify implements Callable<Integer>, TestExecutionListener {
         var request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(selectClasspathRoots(Set.of(classes)))
                 .filters(includeClassNamePatterns(".*Test"))
-                .filters((PostDiscoveryFilter) test -> FilterResult.includedIf(test
-                        .getSource().filter(ClassSource.class::isInstance)
-                        .map(source -> ((ClassSource) source).getJavaClass())
-                        .map(type -> isWanted(type, !numbers.isEmpty(), parts))
-                        .orElse(true)))
+                .filters((PostDiscoveryFilter) test -> FilterResult.includedIf(
+                        isWanted(typeOf(test), !numbers.isEmpty(), parts)))
                 .configurationParameters(Map.of(
                         "junit.jupiter.execution.parallel.enabled", "true",
                         "junit.jupiter.execution.parallel.mode.default", "same_thread",
@@ -138,8 +138,17 @@ class Verify implements Callable<Integer>, TestExecutionListener {
         return failed > 0 ? 1 : passed > 0 ? 0 : 2;
     }
 
+    private static Class<?> typeOf(TestDescriptor test) {
+        return test.getSource().map(source -> source instanceof ClassSource of
+                ? of.getJavaClass()
+                : source instanceof MethodSource in
+                        ? in.getJavaClass()
+                : null).orElse(null);
+    }
+
     private static boolean isWanted(Class<?> type, boolean someLessons,
             List<String> parts) {
+        if (type == null) return true; // above all classes
         boolean own = lessons.stream()
                 .anyMatch(each -> type.getName().equals(each.type() + "Test"));
         boolean named = parts.stream().anyMatch(part -> type.getName().toLowerCase()
