@@ -83,10 +83,10 @@ public final class Wire {
         return new Place(this, name);
     }
 
-    /// From now on pages that watch this wire also get what the wire of another process shows, which
-    /// serves on this port of 127.0.0.1 without TLS and has places with names of their own. To be
-    /// called each time that such a process has started. Where nobody listens any more when the
-    /// next page comes, the port is forgotten.
+    /// From now on pages that watch this wire also get what another process shows, which serves
+    /// on this port of 127.0.0.1 without TLS, and whose place has a name of its own. To be called
+    /// each time that such a process has started. Where nobody listens any more when the next
+    /// page comes, the port is forgotten.
     public void follow(int port) {
         int run = runs.incrementAndGet();
         followed.put(port, run);

@@ -133,7 +133,8 @@ function arrange(row) {
   if (begins) {
     const [from, to] = wire.place(parseRequest(row));
     const { place, peer, conn } = row;
-    exchange = { from, to, place, peer, conn, get: row.label.startsWith("GET "), open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
+    const get = row.label.startsWith("GET ") && row.kind === "request";
+    exchange = { from, to, place, peer, conn, get, open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
     exchange.count.requests++;
     view.counts.set(from, exchange.count);
     view.exchanges.set(row.key, exchange);

@@ -542,13 +542,14 @@ class PlacesTest {
             chromium.seeWire("^process ended$");
             assertEquals("Browser,Server,a client,curl,node a,node b,relay,upstream",
                     chromium.page.evaluate("wire.lanes.toSorted().join()"));
-            assertEquals("upstream to node a: 200 OK", chromium.page.evaluate("""
+            assertEquals("upstream to node a: 200 OK", chromium.page.evaluate(
+                    """
                     view.rows.filter((row) => row.peer && row.kind === "response")
                       .map((row) => row.way.join(" to ") + ": " + row.label).join()"""));
             chromium.page.evaluate("""
                     for (const from of [7, 8]) receive({ from, dropped: 0, began: view.zero + from,
-                      totals: {}, rows: [{ at: 1e6 - 2 * from, place: "p" + from, peer: "Redis", conn: 1,
-                        exchange: 1, kind: "command", dir: "out", label: "PING " + from, status: 0,
+                      totals: {}, rows: [{ at: 1e6 - 2 * from, place: "p" + from, peer: "Redis", 
+                        conn: 1, exchange: 1, kind: "command", dir: "out", label: "PING " + from, status: 0,
                         size: 6, ms: null, text: null, raw: btoa("PING") }] })""");
             chromium.seeWire("^PING 7$");
             List<String> rows = chromium.wire();
@@ -556,7 +557,6 @@ class PlacesTest {
                     rows.subList(rows.size() - 2, rows.size()));
             assertEquals("p8>Redis,p7>Redis", chromium.page.evaluate(
                     "view.rows.slice(-2).map((row) => row.way.join('>')).join()"));
-            chromium.screenshot("wire-places");
         }
     }
 }

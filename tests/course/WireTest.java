@@ -36,7 +36,8 @@ class WireTest {
     void exact() throws Exception {
         String request = "GET /waiting?x=1 HTTP/1.1\r\nHost: localhost:" + server.port
                 + "\r\nX-Long: " + "y".repeat(500) + "\r\n\r\n";
-        try (Watcher watcher = new Watcher(server.port); RawHttp raw = new RawHttp(server.port)) {
+        try (Watcher watcher = new Watcher(server.port);
+                RawHttp raw = new RawHttp(server.port)) {
             for (int at = 0; at < request.length(); at += 97) {
                 raw.send(request.substring(at, Math.min(request.length(), at + 97)));
             }
@@ -60,7 +61,8 @@ class WireTest {
     void inStep() throws Exception {
         String head = " HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n";
         String json = "Content-Type: application/json\r\n";
-        try (Watcher watcher = new Watcher(server.port); RawHttp raw = new RawHttp(server.port)) {
+        try (Watcher watcher = new Watcher(server.port);
+                RawHttp raw = new RawHttp(server.port)) {
             String[][] steps = {
                 {"POST /payments" + head + json + "Transfer-Encoding: chunked\r\n\r\n"
                         + "6;x=y\r\n{\"amou\r\n6\r\nnt\":1}\r\n0\r\nTrailer: z\r\n\r\n",
@@ -107,7 +109,8 @@ class WireTest {
         int many = 60_000;
         String request =
                 "GET /waiting HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n\r\n";
-        try (Watcher watcher = new Watcher(server.port); RawHttp raw = new RawHttp(server.port)) {
+        try (Watcher watcher = new Watcher(server.port);
+                RawHttp raw = new RawHttp(server.port)) {
             long before = watcher.total("requests");
             watcher.reading = false;
             Thread sender = Thread.ofVirtual().start(() -> {
