@@ -133,7 +133,7 @@ function arrange(row) {
   if (begins) {
     const [from, to] = wire.place(parseRequest(row));
     const { place, peer, conn } = row;
-    const get = row.label.startsWith("GET ") && row.kind === "request";
+    const get = row.label.startsWith("GET ");
     exchange = { from, to, place, peer, conn, get, open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
     exchange.count.requests++;
     view.counts.set(from, exchange.count);

@@ -548,7 +548,7 @@ class PlacesTest {
                       .map((row) => row.way.join(" to ") + ": " + row.label).join()"""));
             chromium.page.evaluate("""
                     for (const from of [7, 8]) receive({ from, dropped: 0, began: view.zero + from,
-                      totals: {}, rows: [{ at: 1e6 - 2 * from, place: "p" + from, peer: "Redis", 
+                      totals: {}, rows: [{ at: 1e6 - 2 * from, place: "p" + from, peer: "Redis",
                         conn: 1, exchange: 1, kind: "command", dir: "out", label: "PING " + from, status: 0,
                         size: 6, ms: null, text: null, raw: btoa("PING") }] })""");
             chromium.seeWire("^PING 7$");
