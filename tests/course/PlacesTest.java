@@ -138,12 +138,16 @@ class PlacesTest {
     @DisplayName("a server started the plain way has a view of its own and is called Server")
     void plain() throws Exception {
         Serve other = serve(wire, "node a", routes(), null);
+        Serve another = Serve.start(0, routes());
+        toClose.add(another::stop);
         Serve plain = Serve.start(0, routes());
         toClose.add(plain::stop);
         Watcher watcher = closing(new Watcher(plain.port));
         RawHttp.ask(other.port, "GET", "/hello", null);
+        RawHttp.ask(another.port, "GET", "/hello", null);
         RawHttp.ask(plain.port, "GET", "/hello", null);
-        see(watcher, "Server: in request GET /hello");
+        see(watcher, "Server: in request GET /hello", "Server: out response 200 OK");
+        assertEquals(1, watcher.total("requests"));
     }
 
     @Test
