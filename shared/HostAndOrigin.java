@@ -60,9 +60,10 @@ final class HostAndOrigin {
         var sent = request.get(Headers.ORIGIN);
         boolean acts = !SAFE.contains(exchange.getRequestMethod())
                 || request.contains(Headers.UPGRADE);
-        if (acts && sent != null
-                && (sent.size() != 1
-                        || !isOwn(sent.getFirst(), hosts.getFirst(), own))) {
+        String scheme = exchange.getConnection().getSslSessionInfo() == null ? "http://"
+                : "https://";
+        if (acts && sent != null && (sent.size() != 1
+                || !isOwn(scheme, sent.getFirst(), hosts.getFirst(), own))) {
             return new Problem(403, "A page of another origin may not do this.");
         }
         return null;
@@ -73,11 +74,12 @@ final class HostAndOrigin {
     }
 
     /// A page of the host that it asks, or of another one that is ours.
-    private boolean isOwn(String origin, String host, Set<String> own) {
-        return origin.equals("http://" + host) || origins.contains(origin)
+    private boolean isOwn(String scheme, String origin, String host,
+            Set<String> own) {
+        return origin.equals(scheme + host) || origins.contains(origin)
                 || authorities.contains(host)
                         && own.stream()
-                                .anyMatch(each -> origin.equals("http://" + each));
+                                .anyMatch(each -> origin.equals(scheme + each));
     }
 
     /// The host of an absolute-form target (RFC 9112 section 3.2.2), which overrides Host.

@@ -7,6 +7,7 @@ package shared;
 
 import io.undertow.UndertowOptions;
 import io.undertow.connector.ByteBufferPool;
+import io.undertow.protocols.ssl.UndertowXnioSsl;
 import io.undertow.server.DefaultByteBufferPool;
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
@@ -23,6 +24,8 @@ import java.util.List;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLContext;
+import org.xnio.ChannelListener;
 import org.xnio.ChannelListeners;
 import org.xnio.OptionMap;
 import org.xnio.Options;
@@ -30,6 +33,7 @@ import org.xnio.StreamConnection;
 import org.xnio.Xnio;
 import org.xnio.XnioWorker;
 import org.xnio.channels.AcceptingChannel;
+import shared.wire.Place;
 import shared.wire.Tap;
 import shared.wire.Wire;
 
@@ -62,6 +66,7 @@ public final class Serve {
         }
     }
 
+    private static final String PLACE = "Server";
     private static final String RUN = System.getenv(Graded.RUN);
     private static final HttpString RUN_HEADER = new HttpString(Graded.RUN_HEADER);
 
@@ -73,41 +78,62 @@ public final class Serve {
     /// The port that is listened on.
     public final int port;
 
-    private Serve(HttpHandler routes, int wanted) throws IOException {
+    private Serve(int wanted, HttpHandler routes, Place place, SSLContext tls)
+            throws IOException {
         stops = routes instanceof Routes table ? table.stops() : List.of();
         hosts = new HostAndOrigin(
                 routes instanceof Routes table ? table.cablePort() : 0);
-        Wire wire = new Wire();
-        running =
-                new GracefulShutdownHandler(exchange -> check(exchange, wire, routes));
+        running = new GracefulShutdownHandler(
+                exchange -> check(exchange, place.wire, routes));
         var http = new HttpOpenListener(BUFFERS, OptionMap.builder()
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
                 .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 20_000)
                 .getMap());
         http.setRootHandler(new HttpContinueReadHandler(running));
-        server = WORKER.createStreamConnectionServer(
+        server = listen(
                 new InetSocketAddress(InetAddress.getByName("127.0.0.1"), wanted),
-                ChannelListeners.openListenerAdapter(
-                        connection -> Tap.open(connection, wire, http)),
-                OptionMap.builder()
-                        .set(Options.TCP_NODELAY, true)
-                        .set(Options.REUSE_ADDRESSES, true)
-                        .set(Options.BACKLOG, 10_000)
-                        .getMap());
+                connection -> Tap.open(connection, place, http), tls);
         port = server.getLocalAddress(InetSocketAddress.class).getPort();
         if (routes instanceof Routes table) table.served(port);
         server.resumeAccepts();
+    }
+
+    private static AcceptingChannel<? extends StreamConnection> listen(
+            InetSocketAddress address, ChannelListener<StreamConnection> listener,
+            SSLContext tls)
+            throws IOException {
+        OptionMap options = OptionMap.builder()
+                .set(Options.TCP_NODELAY, true)
+                .set(Options.REUSE_ADDRESSES, true)
+                .set(Options.BACKLOG, 10_000)
+                .getMap();
+        if (tls == null) {
+            return WORKER.createStreamConnectionServer(address,
+                    ChannelListeners.openListenerAdapter(listener), options);
+        }
+        return new UndertowXnioSsl(WORKER.getXnio(), OptionMap.EMPTY, BUFFERS, tls)
+                .createSslConnectionServer(WORKER, address,
+                        ChannelListeners.openListenerAdapter(listener), options);
     }
 
     /// Serves `routes` until the process is told to stop: what a script's `main` calls. Prints
     /// the ready line `title  http://localhost:PORT/`. The environment variable `PORT` overrides
     /// `port`, 0 takes a free one. A port that cannot be had ends the process with exit code 2.
     public static void run(String title, int port, HttpHandler routes) {
+        run(title, port, routes, new Wire().place(PLACE), null);
+    }
+
+    /// The same with a place of a wire view that may show others, too.
+    ///
+    /// @param tls for `https://`, null for `http://`
+    public static void run(String title, int port, HttpHandler routes, Place place,
+            SSLContext tls) {
         int wanted = environment("PORT", port, 0, 65535);
         try {
-            Serve serve = start(wanted, routes);
+            Serve serve = start(wanted, routes, place, tls);
             Runtime.getRuntime().addShutdownHook(new Thread(serve::stop));
-            System.out.println(title + "  http://localhost:" + serve.port + "/");
+            System.out.println(title + (tls == null ? "  http" : "  https")
+                    + "://localhost:" + serve.port + "/");
         } catch (BindException e) {
             fail("Port " + wanted
                     + " is taken: stop the program that holds it, or choose another"
@@ -121,7 +147,15 @@ public final class Serve {
     ///
     /// @throws BindException where the port is taken
     public static Serve start(int port, HttpHandler routes) throws IOException {
-        return new Serve(routes, port);
+        return start(port, routes, new Wire().place(PLACE), null);
+    }
+
+    /// The same with a place of a wire view that may show others, too.
+    ///
+    /// @param tls for `https://`, null for `http://`
+    public static Serve start(int port, HttpHandler routes, Place place, SSLContext tls)
+            throws IOException {
+        return new Serve(port, routes, place, tls);
     }
 
     /// A whole number from the environment, or `usual` where it is not set. Anything else ends

@@ -6,8 +6,9 @@ import java.util.Queue;
 
 /// What is said on one connection: requests and their answers, and what an answer may open,
 /// an event stream or a WebSocket. It always follows along, so that it is in step when
-/// somebody begins to watch, but it makes rows only while somebody does.
-final class Conversation {
+/// somebody begins to watch, but it makes rows only while somebody does. Its methods may be
+/// called on any thread; they neither block nor throw.
+public final class Conversation {
     /// A request and what becomes of it. `quiet` ones belong to the page itself.
     static final class Exchange {
         static final Exchange UNKNOWN = new Exchange(0, true, false, false);
@@ -16,6 +17,8 @@ final class Conversation {
         final boolean get;
         final boolean head;
         final boolean quiet;
+        /// Is a push its reply?
+        boolean confirmed;
         long readAt;
 
         Exchange(int number, boolean get, boolean head, boolean quiet) {
@@ -27,52 +30,77 @@ final class Conversation {
     }
 
     final Wire wire;
+    final Queue<Exchange> unanswered = new ArrayDeque<>(2);
+    private final Place place;
+    private final String peer;
     private final int number;
-    private final Requests requests;
-    private Cutter in;
-    private Cutter out;
-    private final Queue<Exchange> unanswered = new ArrayDeque<>(2);
+    private Cutter up;
+    private Cutter down;
     private Exchange answering;
     private boolean counted;
 
-    Conversation(Wire wire) {
-        this.wire = wire;
+    /// @param peer the server that the place is a client of; null where it is the server
+    Conversation(Place place, String peer, Protocol protocol) {
+        this.place = place;
+        this.peer = peer;
+        wire = place.wire;
         number = wire.nextConnection();
-        requests = new Requests();
-        in = requests;
-        out = new Answers();
+        if (protocol == Protocol.RESP) {
+            up = new Resp(this, true);
+            down = new Resp(this, false);
+        } else {
+            Requests requests = new Requests();
+            up = requests;
+            down = new Answers(requests);
+        }
     }
 
-    synchronized void read(ByteBuffer bytes) {
-        while (bytes.hasRemaining()) in.feed(bytes);
+    boolean isServer() { return peer == null; }
+
+    /// The place has read these bytes. They are consumed.
+    public synchronized void read(ByteBuffer bytes) {
+        feed(isServer(), bytes);
     }
 
-    synchronized void wrote(ByteBuffer bytes) {
-        while (bytes.hasRemaining()) out.feed(bytes);
+    /// The place has written these bytes. They are consumed.
+    public synchronized void wrote(ByteBuffer bytes) {
+        feed(!isServer(), bytes);
     }
 
-    /// The connection is gone; so is a request that was held, a stream, a WebSocket.
-    synchronized void closed() {
+    /// Whoever takes the bytes may make another cutter take over, so it is looked up each time.
+    private void feed(boolean toServer, ByteBuffer bytes) {
+        while (bytes.hasRemaining()) (toServer ? up : down).feed(bytes);
+    }
+
+    /// The server has ended the connection, which may end its answer, too.
+    synchronized void ended() {
+        if (down instanceof Messages messages) messages.ended();
+        closed();
+    }
+
+    /// The connection is gone; so is a request that was held, a stream, a WebSocket. Another
+    /// call does nothing.
+    public synchronized void closed() {
         count(false);
         Exchange lost = unanswered.isEmpty() ? answering : unanswered.peek();
         if (lost != null && !lost.quiet && wire.watched()) {
-            wire.emit(new Wire.Row(wire.now(), number, lost.number, "end", "",
-                    "connection closed", 0, 0, null, null, new byte[0]));
+            wire.emit(new Wire.Row(wire.now(), place.name, peer, number, lost.number,
+                    "end", "", "connection closed", 0, 0, null, null, new byte[0]));
         }
         unanswered.clear();
         answering = null;
     }
 
     /// Connections that only the page itself uses do not count as open.
-    private void count(boolean wanted) {
+    void count(boolean wanted) {
         if (counted != wanted) wire.open.add(wanted ? 1 : -1);
         counted = wanted;
     }
 
     Wire.Row row(Cutter unit, Exchange exchange, String kind, String title, int status,
             Double ms, String text) {
-        return new Wire.Row(wire.now(), number, exchange.number, kind,
-                unit.incoming ? "in" : "out", title, status, unit.size(), ms, text,
+        return new Wire.Row(wire.now(), place.name, peer, number, exchange.number, kind,
+                unit.isIncoming() ? "in" : "out", title, status, unit.size(), ms, text,
                 unit.kept());
     }
 
@@ -81,7 +109,7 @@ final class Conversation {
         private String title;
 
         Requests() {
-            super(Conversation.this.wire, true);
+            super(Conversation.this, true);
         }
 
         @Override
@@ -105,28 +133,33 @@ final class Conversation {
             if (read.quiet) return;
             count();
             wire.requests.increment();
-            wire.heard();
+            if (isServer()) wire.heard();
             if (isKept()) wire.emit(row(this, read, "request", title, 0, null, null));
         }
     }
 
     private final class Answers extends Messages {
-        private static final int CONTINUE = 100;
         private static final int SWITCHING_PROTOCOLS = 101;
 
+        private final Requests requests;
         private String title;
         private int status;
         private Double held;
         private Events events;
 
-        Answers() {
-            super(Conversation.this.wire, false);
+        Answers(Requests requests) {
+            super(Conversation.this, false);
+            this.requests = requests;
+        }
+
+        private boolean isInterim() {
+            return status / 100 == 1 && status != SWITCHING_PROTOCOLS;
         }
 
         @Override
         boolean head() {
             status = (int) decimal(9);
-            if (status == CONTINUE) return false;
+            if (isInterim()) return false;
             title = isKept() ? firstLine(9) : null;
             if (unanswered.size() == 1) requests.end();
             answering = unanswered.isEmpty() ? Exchange.UNKNOWN : unanswered.poll();
@@ -157,7 +190,7 @@ final class Conversation {
 
         @Override
         void end() {
-            if (status == CONTINUE) return;
+            if (isInterim()) return;
             if (events == null) {
                 emit();
             } else if (wire.watched()) {
@@ -168,12 +201,12 @@ final class Conversation {
                 answering = null;
                 return;
             }
-            in = answering.quiet ? new Nothing() : frames(true);
-            out = answering.quiet ? new Nothing() : frames(false);
+            up = answering.quiet ? new Nothing() : frames(true);
+            down = answering.quiet ? new Nothing() : frames(false);
         }
 
-        private Frames frames(boolean incoming) {
-            return new Frames(Conversation.this, answering, incoming);
+        private Frames frames(boolean ask) {
+            return new Frames(Conversation.this, answering, ask);
         }
 
         private void emit() {
@@ -190,7 +223,7 @@ final class Conversation {
     /// Passes over the wire view's own WebSocket.
     private final class Nothing extends Cutter {
         Nothing() {
-            super(Conversation.this.wire, false);
+            super(Conversation.this, false);
         }
 
         @Override

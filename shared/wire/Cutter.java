@@ -9,17 +9,20 @@ abstract class Cutter {
     /// How many bytes of one unit a row carries.
     static final int KEPT = 4096;
 
+    final Conversation conversation;
     final Wire wire;
-    final boolean incoming;
+    /// Are these the client's bytes, so requests?
+    final boolean asks;
 
     /// How many bytes of the current part are still to come.
     long left;
     private long size;
     private ByteArrayOutputStream kept;
 
-    Cutter(Wire wire, boolean incoming) {
-        this.wire = wire;
-        this.incoming = incoming;
+    Cutter(Conversation conversation, boolean asks) {
+        this.conversation = conversation;
+        this.asks = asks;
+        wire = conversation.wire;
     }
 
     /// Consumes some bytes, at least one. Whoever calls it calls again while bytes remain:
@@ -56,8 +59,11 @@ abstract class Cutter {
         return size;
     }
 
+    /// Does the place read these bytes? Else it writes them.
+    final boolean isIncoming() { return asks == conversation.isServer(); }
+
     /// The unit is whole: its bytes count.
     final void count() {
-        (incoming ? wire.bytesIn : wire.bytesOut).add(size);
+        (isIncoming() ? wire.bytesIn : wire.bytesOut).add(size);
     }
 }

@@ -6,13 +6,11 @@ import java.nio.charset.StandardCharsets;
 /// Cuts an event stream at its blank lines (WHATWG HTML 9.2.6). Only line ends matter, so
 /// no byte is decoded while nobody watches.
 final class Events extends Cutter {
-    private final Conversation conversation;
     private final Conversation.Exchange exchange;
     private int lineEnds = 2;
 
     Events(Conversation conversation, Conversation.Exchange exchange) {
-        super(conversation.wire, false);
-        this.conversation = conversation;
+        super(conversation, false);
         this.exchange = exchange;
     }
 
@@ -41,7 +39,8 @@ final class Events extends Cutter {
         boolean comment = text.startsWith(":");
         String title = comment ? "comment" : text.contains("data:")
                 ? "event: " + field(text, "event", "message") : "retry";
-        boolean answersSomebody = !field(text, "id", "").isEmpty();
+        boolean answersSomebody =
+                conversation.isServer() && !field(text, "id", "").isEmpty();
         wire.emit(conversation.row(this, exchange, comment ? "comment" : "event", title,
                 0,
                 answersSomebody ? wire.sinceHeard() : null, text));

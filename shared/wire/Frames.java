@@ -9,15 +9,12 @@ import java.util.Arrays;
 final class Frames extends Cutter {
     private static final int CLOSE = 8;
 
-    private final Conversation conversation;
     private final Conversation.Exchange exchange;
     private final byte[] head = new byte[14];
     private int length;
 
-    Frames(Conversation conversation, Conversation.Exchange exchange,
-            boolean incoming) {
-        super(conversation.wire, incoming);
-        this.conversation = conversation;
+    Frames(Conversation conversation, Conversation.Exchange exchange, boolean asks) {
+        super(conversation, asks);
         this.exchange = exchange;
     }
 
@@ -56,8 +53,9 @@ final class Frames extends Cutter {
         boolean data = opcode < CLOSE;
         count();
         if (data) wire.messages.increment();
-        if (data && incoming) wire.heard();
-        if (isKept()) emit(opcode, data && !incoming);
+        boolean server = conversation.isServer();
+        if (data && asks && server) wire.heard();
+        if (isKept()) emit(opcode, data && !asks && server);
         length = 0;
     }
 

@@ -24,8 +24,8 @@ abstract class Messages extends Cutter {
     private boolean chunked;
     private boolean eventStream;
 
-    Messages(Wire wire, boolean incoming) {
-        super(wire, incoming);
+    Messages(Conversation conversation, boolean asks) {
+        super(conversation, asks);
     }
 
     /// A head is complete.
@@ -88,8 +88,13 @@ abstract class Messages extends Cutter {
         left = contentLength;
         if (body && chunked) enter(State.CHUNK_SIZE);
         else if (body && left > 0) enter(State.LENGTH);
-        else if (body && !incoming && left < 0) enter(State.REST);
+        else if (body && !asks && left < 0) enter(State.REST);
         else finish();
+    }
+
+    /// The sender has ended the connection: so ends a body of unknown length.
+    final void ended() {
+        if (state == State.REST) finish();
     }
 
     private void finish() {

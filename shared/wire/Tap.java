@@ -19,13 +19,15 @@ import org.xnio.conduits.StreamSinkConduit;
 import org.xnio.conduits.StreamSourceConduit;
 
 /// Sits between Undertow and the socket, and shows every byte that passes to a [Conversation].
+/// On a TLS connection it sits above TLS, and shows what was decrypted or is about to be
+/// encrypted.
 public final class Tap {
     private Tap() {}
 
     /// Taps a new connection, then hands it to Undertow.
-    public static void open(StreamConnection connection, Wire wire,
+    public static void open(StreamConnection connection, Place place,
             HttpOpenListener http) {
-        Conversation seen = new Conversation(wire);
+        Conversation seen = place.conversation();
         var source = connection.getSourceChannel();
         var sink = connection.getSinkChannel();
         source.setConduit(new Source(source.getConduit(), seen));

@@ -6,11 +6,14 @@ import io.undertow.websockets.core.AbstractReceiveListener;
 import io.undertow.websockets.core.WebSocketChannel;
 import io.undertow.websockets.core.WebSockets;
 import java.io.IOException;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -19,27 +22,38 @@ import java.util.concurrent.atomic.LongAdder;
 import shared.Http;
 import tools.jackson.databind.JsonNode;
 
-/// What the taps saw, sent to the pages that watch. Its own WebSocket, `/_/page/wire`, sends text
-/// messages `{"rows":[Row...],"totals":{...},"dropped":n}`; it neither shows nor counts itself,
+/// What was seen at one or several places, sent to the pages that watch. Its own WebSocket,
+/// `/_/page/wire`, sends text messages
+/// `{"rows":[Row...],"totals":{...},"dropped":n,"began":ms}`; it neither shows nor counts itself,
 /// nor anything else below `/_/page/`. A watcher that cannot keep up loses rows and is told
-/// how many.
+/// how many. `began` is when the clock of `at` was 0, in milliseconds since 1970, by which
+/// rows of several processes compare; it moves where the machine's clock is set, or has slept.
+///
+/// What another process shows is passed on as it comes (see [Relay]), with one member more:
+/// `"from":n`, another number for each run of a process. `{"from":n,"gone":ms}` says that it
+/// has ended; `ms` is in milliseconds since 1970.
 public final class Wire {
-    /// One line of the view.
+    /// One line of the view. Numbers of connections and exchanges are unique in one Wire.
     ///
-    /// @param at when, in milliseconds since the server began
+    /// @param at when, in milliseconds since the Wire began
+    /// @param place where it was seen
+    /// @param peer the server at the other end of a connection that the place opened itself, null
+    ///     where the place is the server
     /// @param conn the connection's number
-    /// @param exchange the number of the request that this belongs to, 0 where it is unknown
-    /// @param kind request, response, frame, event, comment or end
-    /// @param dir in or out, as the server sees it
-    /// @param status of a response, or the code of a close frame, else 0
+    /// @param exchange the number of the request or command that this belongs to, 0 where it is
+    ///     unknown
+    /// @param kind request, response, frame, event, comment or end; of RESP command, reply or push
+    /// @param dir in or out, as the place sees it
+    /// @param status of a response, or the code of a close frame, or 1 for a RESP error, else 0
     /// @param size bytes on the wire, HTTP chunk sizes of a stream not counted
-    /// @param ms a response: from the request's last byte read to the answer's first written; a
-    ///     frame or event: from the last request or message that anyone sent
+    /// @param ms a response: from the request's last byte to the answer's first; a reply: from the
+    ///     command's last byte to the reply's last; a frame or event that a server writes: from the
+    ///     last request or message that any client sent
     /// @param text the payload of a frame or event
     /// @param raw the first 4 KiB, exact
-    record Row(double at, int conn, int exchange, String kind, String dir, String label,
-            int status,
-            long size, Double ms, String text, byte[] raw) {}
+    record Row(double at, String place, String peer, int conn, int exchange,
+            String kind, String dir, String label, int status, long size, Double ms,
+            String text, byte[] raw) {}
 
     private static final int PENDING = 2_000;
     private static final int MAX_WATCHERS = 8;
@@ -51,14 +65,37 @@ public final class Wire {
     final LongAdder messages = new LongAdder();
     final LongAdder open = new LongAdder();
     /// Answers `/_/page/wire`.
-    public final HttpHandler handler =
-            Handlers.websocket((exchange, channel) -> watch(channel));
+    public final HttpHandler handler = Handlers.websocket((exchange, channel) -> watch(
+            channel, Relay.QUERY.equals(exchange.getQueryString())));
 
     private final List<Watcher> watchers = new CopyOnWriteArrayList<>();
     private final AtomicInteger connections = new AtomicInteger();
     private final AtomicInteger exchanges = new AtomicInteger();
+    /// Of other processes, by their ports: the number of their run.
+    private final Map<Integer, Integer> followed = new ConcurrentHashMap<>();
+    private final AtomicInteger runs = new AtomicInteger();
     private final long began = System.nanoTime();
     private volatile long heard = began;
+    private double epoch;
+
+    /// A place whose rows bear this name.
+    public Place place(String name) {
+        return new Place(this, name);
+    }
+
+    /// From now on pages that watch this wire also get what another process shows, which serves
+    /// on this port of 127.0.0.1 without TLS, and whose place has a name of its own. To be called
+    /// each time that such a process has started. Where nobody listens any more when the next
+    /// page comes, the port is forgotten.
+    public void follow(int port) {
+        int run = runs.incrementAndGet();
+        followed.put(port, run);
+        watchers.forEach(watcher -> watcher.follow(port, run));
+    }
+
+    void forget(int port, int run) {
+        followed.remove(port, run);
+    }
 
     int nextConnection() {
         return connections.incrementAndGet();
@@ -72,9 +109,21 @@ public final class Wire {
         return !watchers.isEmpty();
     }
 
-    /// Milliseconds since the server began.
+    /// Milliseconds since the Wire began.
     double now() {
         return (System.nanoTime() - began) / 1e6;
+    }
+
+    /// When the Wire began by the machine's clock as it is now, in milliseconds since 1970. The
+    /// thread may have lost some time between two looks at a clock, so this is kept unless it
+    /// cannot be right.
+    synchronized double began() {
+        double before = now();
+        Instant time = Instant.now();
+        double after = now();
+        double wall = time.getEpochSecond() * 1e3 + time.getNano() / 1e6;
+        epoch = Math.clamp(epoch, wall - after, wall - before);
+        return epoch;
     }
 
     /// A client has sent a request or a message.
@@ -99,14 +148,17 @@ public final class Wire {
                 "open", open.sum());
     }
 
-    private void watch(WebSocketChannel channel) {
+    private void watch(WebSocketChannel channel, boolean ownRowsOnly) {
         if (watchers.size() >= MAX_WATCHERS) {
             WebSockets.sendClose(1013, "too many watchers", channel, null);
             return;
         }
-        Watcher watcher = new Watcher(channel);
+        Watcher watcher = new Watcher(channel, ownRowsOnly);
         watchers.add(watcher);
-        channel.addCloseTask(closed -> watchers.remove(watcher));
+        channel.addCloseTask(closed -> {
+            watchers.remove(watcher);
+            watcher.end();
+        });
         channel.getReceiveSetter().set(new AbstractReceiveListener() {});
         channel.resumeReceives();
         Thread.ofPlatform().daemon().name("wire").start(watcher);
@@ -117,9 +169,15 @@ public final class Wire {
         final BlockingQueue<Row> pending = new ArrayBlockingQueue<>(PENDING);
         final AtomicLong dropped = new AtomicLong();
         private final WebSocketChannel channel;
+        private final Object turn = new Object();
+        private final Map<Integer, Relay> relays = new HashMap<>();
+        /// Are other processes to be followed? A page gets this one's rows first.
+        private boolean follows;
+        private final boolean ownRowsOnly;
 
-        Watcher(WebSocketChannel channel) {
+        Watcher(WebSocketChannel channel, boolean ownRowsOnly) {
             this.channel = channel;
+            this.ownRowsOnly = ownRowsOnly;
         }
 
         @Override
@@ -134,15 +192,43 @@ public final class Wire {
                     pending.drainTo(rows, 200);
                     Map<String, Long> totals = totals();
                     if (rows.isEmpty() && totals.equals(told)) continue;
-                    told = totals;
                     JsonNode batch =
                             Http.JSON.valueToTree(Map.of("rows", rows, "totals", totals,
-                                    "dropped", dropped.get()));
-                    WebSockets.sendTextBlocking(batch.toString(), channel);
+                                    "dropped", dropped.get(), "began", began()));
+                    send(batch.toString());
+                    if (told == null) begin();
+                    told = totals;
                 }
             } catch (IOException | InterruptedException gone) {
                 watchers.remove(this);
+                end();
             }
+        }
+
+        /// Relays have threads of their own.
+        private void send(String text) throws IOException {
+            synchronized (turn) {
+                WebSockets.sendTextBlocking(text, channel);
+            }
+        }
+
+        private synchronized void begin() {
+            follows = !ownRowsOnly && channel.isOpen();
+            followed.forEach(this::follow);
+        }
+
+        synchronized void follow(int port, int run) {
+            if (!follows) return;
+            Relay next = new Relay(Wire.this, port, run, this::send);
+            Relay last = relays.put(port, next);
+            if (last != null) last.end();
+            next.begin();
+        }
+
+        synchronized void end() {
+            follows = false;
+            relays.values().forEach(Relay::end);
+            relays.clear();
         }
     }
 }

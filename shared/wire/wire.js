@@ -5,6 +5,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const KEEP = 250; // rows on the page
 const QUIET = 700; // milliseconds of silence that are drawn as a gap
+const LATE = 200; // milliseconds that rows wait for earlier ones of other processes
 
 function element(name, className, text) {
   const made = document.createElement(name);
@@ -75,11 +76,14 @@ const size = (bytes) =>
 
 /**
  * What a lesson's script may set: the lanes in their order, and which two of
- * them a request runs between, given its method, path, query and headers.
+ * them a request runs between, given its method, path, query and headers, the
+ * place that saw it, and the peer that the place has sent it to; null where
+ * the place is the server. A command of RESP has no path, query and headers.
  */
 const wire = {
   lanes: ["Browser", "Server"],
-  place: ({ headers }) => [fromBrowser(headers) ? "Browser" : client(headers), "Server"],
+  place: ({ headers, place, peer }) =>
+    peer ? [place, peer] : [fromBrowser(headers) ? "Browser" : client(headers), place],
 };
 
 const fromBrowser = (headers) => /^Mozilla/.test(headers["user-agent"]);
@@ -87,11 +91,12 @@ const client = (headers) => (headers["user-agent"] ?? "a client").split("/")[0];
 
 const view = {
   rows: [],
-  exchanges: new Map(), // number -> {from, to, request, open, waste}
+  exchanges: new Map(), // process and number -> {from, to, get, open, count}
   counts: new Map(), // lane -> {requests, empty}
   last: null,
-  base: null,
-  totals: null,
+  zero: null, // when the server's clock began, in milliseconds since 1970
+  waiting: [], // rows that may not be the next ones
+  sources: new Map(), // process, 0 is the server -> {totals, base, dropped}
   plot: null,
   points: [[], []],
 };
@@ -103,6 +108,8 @@ function bytesOf(base64) {
 const utf8 = (bytes) => new TextDecoder().decode(bytes);
 
 function parseRequest(row) {
+  const { kind, place, peer } = row;
+  if (kind !== "request") return { method: row.label.split(" ")[0], path: "", query: new URLSearchParams(), headers: {}, place, peer };
   const [first, ...fields] = utf8(bytesOf(row.raw)).split("\r\n\r\n")[0].split("\r\n");
   const [method, target] = first.split(" ");
   const url = new URL(target, location.origin);
@@ -110,7 +117,7 @@ function parseRequest(row) {
     const at = field.indexOf(":");
     return [field.slice(0, at).toLowerCase(), field.slice(at + 1).trim()];
   }));
-  return { method, path: url.pathname, query: url.searchParams, headers };
+  return { method, path: url.pathname, query: url.searchParams, headers, place, peer };
 }
 
 function laneOf(name) {
@@ -120,27 +127,35 @@ function laneOf(name) {
 
 /** Works out where a row is drawn; must see every row once, in order. */
 function arrange(row) {
-  let exchange = view.exchanges.get(row.exchange);
-  if (row.kind === "request") {
+  row.key = row.from + " " + row.exchange;
+  let exchange = view.exchanges.get(row.key);
+  const begins = row.kind === "request" || row.kind === "command";
+  if (begins) {
     const [from, to] = wire.place(parseRequest(row));
-    exchange = { from, to, get: row.label.startsWith("GET "), open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
+    const { place, peer, conn } = row;
+    const get = row.label.startsWith("GET ");
+    exchange = { from, to, place, peer, conn, get, open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
     exchange.count.requests++;
     view.counts.set(from, exchange.count);
-    view.exchanges.set(row.exchange, exchange);
+    view.exchanges.set(row.key, exchange);
   }
-  exchange ??= { from: wire.lanes[0], to: wire.lanes.at(-1), open: false, count: { requests: 0, empty: 0 } };
-  const begins = row.kind === "request";
-  const ends = row.kind === "end" || (row.kind === "response" && !exchange.stream && !streams(row));
+  if (!exchange) {
+    const [from, to] = row.peer ? wire.place(parseRequest({ ...row, kind: "" }))
+      : [wire.lanes[0], wire.lanes.includes(row.place) ? row.place : wire.lanes.at(-1)];
+    exchange = { from, to, open: false, count: { requests: 0, empty: 0 } };
+  }
+  const ends = row.kind === "end" || row.kind === "reply" || (row.kind === "response" && !exchange.stream && !streams(row));
   if (row.kind === "response" && streams(row)) exchange.stream = true;
   row.empty = exchange.get === true && (row.status === 204 || row.status === 304);
   if (row.empty) exchange.count.empty++;
-  row.way = row.dir === "in" ? [exchange.from, exchange.to] : row.dir === "out" ? [exchange.to, exchange.from] : [];
-  row.bars = [...view.exchanges].filter(([, each]) => each.open).map(([number, each]) => ({
+  const asks = row.dir === (row.peer ? "out" : "in");
+  row.way = !row.dir ? [] : asks ? [exchange.from, exchange.to] : [exchange.to, exchange.from];
+  row.bars = [...view.exchanges].filter(([, each]) => each.open).map(([key, each]) => ({
     lane: each.to, shift: each.shift ??= shiftOf(each),
-    begins: begins && number === row.exchange, ends: ends && number === row.exchange,
+    begins: begins && key === row.key, ends: ends && key === row.key,
   }));
   if (ends) exchange.open = false;
-  if (!exchange.open && view.exchanges.size > 2 * KEEP) view.exchanges.delete(row.exchange);
+  if (!exchange.open && view.exchanges.size > 2 * KEEP) view.exchanges.delete(row.key);
 }
 
 const streams = (row) => row.status === 101 || /^content-type: *text\/event-stream/im.test(utf8(bytesOf(row.raw)));
@@ -155,10 +170,11 @@ function shiftOf(exchange) {
   return shift;
 }
 
+const failed = (row) => (row.kind === "response" && row.status >= 400) || (row.kind === "reply" && row.status > 0);
+
 function caption(row) {
   switch (row.kind) {
-    case "request": return row.label;
-    case "response": return (row.status >= 400 ? "\u2717 " : "") + (row.empty ? row.status + ", empty" : row.label)
+    case "response": case "reply": return (failed(row) ? "\u2717 " : "") + (row.empty ? row.status + ", empty" : row.label)
        + (row.ms > 200 ? ", held " + milliseconds(row.ms) : "");
     case "frame": return row.label + (row.text ? " " + row.text : "");
     case "event": return row.label + " " + dataOf(row.text);
@@ -171,9 +187,9 @@ const dataOf = (text) => [...text.matchAll(/^data: ?(.*)$/gm)].map((found) => fo
 
 function classOf(row) {
   if (row.kind === "end") return "end";
-  if (row.status >= 400 && row.kind === "response") return "error";
-  if (row.empty || row.kind === "comment" || /^(ping|pong)/.test(row.label)) return "empty";
-  return row.kind;
+  if (failed(row)) return "error";
+  if (row.empty || row.kind === "comment" || row.kind === "frame" && /^(ping|pong)/.test(row.label)) return "empty";
+  return { command: "request", reply: "response", push: "event" }[row.kind] ?? row.kind;
 }
 
 /** The row's list item, with a gap before it where nothing was sent for a while. */
@@ -190,7 +206,7 @@ function render(row) {
   const item = element("li", classOf(row));
   const button = element("button", "row");
   button.setAttribute("aria-expanded", "false");
-  button.title = row.dir === "in" ? "read by the server" : "written by the server";
+  button.title = (row.dir === "in" ? "read by " : "written by ") + (row.place === "Server" ? "the server" : row.place);
   const [from, to] = row.way.map(laneOf);
   button.ariaLabel = `${row.way.join(" to ")}: ${caption(row)}, ${size(row.size)}`;
   button.append(
@@ -216,7 +232,7 @@ function detail(row) {
   const raw = bytesOf(row.raw);
   const box = element("div", "detail");
   const way = row.way.length ? row.way.join(" to ") + ", " : "";
-  const time = row.ms === null ? "" : row.kind === "response" ? ", answered after " + milliseconds(row.ms)
+  const time = row.ms === null ? "" : row.kind === "response" || row.kind === "reply" ? ", answered after " + milliseconds(row.ms)
     : ", " + milliseconds(row.ms) + " after the last message read";
   box.append(element("p", "", way + "connection " + row.conn + ", " + row.size + " bytes" + time
     + (row.size > raw.length ? "; the first " + raw.length + " are shown" : "")));
@@ -252,15 +268,39 @@ function hexdump(bytes) {
   return lines.join("\n");
 }
 
-function show(batch) {
+/** Rows of several processes come in batches of their own, and go on in the order of their times. */
+function receive({ from = 0, rows = [], totals, dropped, began, gone }) {
+  const source = view.sources.get(from);
+  if (gone && !source) return;
+  view.zero ??= began;
+  for (const row of rows) view.waiting.push({ ...row, from, at: row.at + began - view.zero });
+  if (gone) {
+    source.totals.open = 0;
+    view.waiting.push({ kind: "gone", from, at: gone - view.zero });
+  } else {
+    view.sources.set(from, { totals, dropped, base: source?.base ?? { ...totals } });
+  }
+  view.waiting.sort((a, b) => a.at - b.at);
+  const last = view.waiting.at(-1);
+  const pass = () => show(view.waiting.splice(0, view.waiting.indexOf(last) + 1));
+  if (view.sources.size > 1) setTimeout(pass, LATE);
+  else pass();
+}
+
+/** The rows that end what was open in a process that is gone. */
+const endsOf = ({ from, at }) => [...view.exchanges].filter(([key, each]) => each.open && key.startsWith(from + " "))
+  .map(([key, { place, peer, conn }]) => ({ at, from, place, peer, conn, exchange: Number(key.split(" ")[1]), kind: "end", dir: "",
+    label: "process ended", status: 0, size: 0, ms: null, text: null, raw: "" }));
+
+function show(rows) {
   const list = document.getElementById("wire-rows");
   const follow = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
   const lanes = wire.lanes.length;
-  for (const row of batch.rows) {
+  for (const row of rows.flatMap((each) => each.kind === "gone" ? endsOf(each) : each)) {
     row.quiet = view.last === null ? 0 : row.at - view.last;
     view.last = row.at;
     arrange(row);
-    if (row.ms !== null && row.kind !== "frame" || row.ms !== null && row.dir === "out") plot(row);
+    if (row.ms !== null && row.peer === null && (row.kind !== "frame" || row.dir === "out")) plot(row);
     row.way.forEach(laneOf);
     view.rows.push(row);
     list.append(...render(row));
@@ -268,12 +308,9 @@ function show(batch) {
   view.rows.splice(0, view.rows.length - KEEP);
   if (wire.lanes.length !== lanes) list.replaceChildren(...view.rows.flatMap(render));
   while (list.children.length > 1.5 * KEEP) list.firstChild.remove();
-  view.totals = batch.totals;
-  view.base ??= { ...batch.totals };
-  view.dropped = batch.dropped;
   headings();
   if (follow) list.scrollTop = list.scrollHeight;
-  document.getElementById("wire-newest").hidden = follow || batch.rows.length === 0;
+  document.getElementById("wire-newest").hidden = follow || rows.length === 0;
 }
 
 function headings() {
@@ -281,16 +318,18 @@ function headings() {
     const count = view.counts.get(lane);
     return count ? `${count.requests} request${count.requests === 1 ? "" : "s"}, ${count.empty} empty` : "";
   }));
-  const since = (name) => view.totals[name] - view.base[name];
+  const sum = (of) => [...view.sources.values()].map(of).reduce((a, b) => a + b, 0);
+  const since = (name) => sum(({ totals, base }) => totals[name] - base[name]);
   const facts = [["requests", since("requests")], ["empty answers", since("empty")],
     ...(since("messages") ? [["frames and events", since("messages")]] : []), ["bytes in", size(since("bytesIn"))],
-    ["bytes out", size(since("bytesOut"))], ["open connections", view.totals.open]];
+    ["bytes out", size(since("bytesOut"))], ["open connections", sum(({ totals }) => totals.open)]];
   document.getElementById("wire-totals").replaceChildren(...facts.map(([name, value]) => {
     const fact = element("div");
     fact.append(element("dt", "", name), element("dd", "", value));
     return fact;
   }));
-  say(view.dropped ? `Too fast to draw: ${view.dropped} rows were left out, the totals count them.`
+  const dropped = sum((source) => source.dropped);
+  say(dropped ? `Too fast to draw: ${dropped} rows were left out, the totals count them.`
     : "Click a row for its exact bytes.");
 }
 
@@ -327,11 +366,13 @@ function makePlot() {
 }
 
 function watch() {
-  const socket = new WebSocket(`ws://${location.host}/_/page/wire`);
-  socket.addEventListener("message", (message) => show(JSON.parse(message.data)));
+  const socket = new WebSocket(`${location.origin.replace("http", "ws")}/_/page/wire`);
+  socket.addEventListener("message", (message) => receive(JSON.parse(message.data)));
   socket.addEventListener("close", () => {
     say("The server is gone. Trying again every two seconds.");
-    view.base = view.last = null;
+    view.zero = view.last = null;
+    view.waiting = [];
+    view.sources.clear();
     view.exchanges.clear();
     setTimeout(watch, 2000);
   });
@@ -348,10 +389,10 @@ document.getElementById("wire-clear").addEventListener("click", () => {
   view.points = [[], []];
   view.counts.clear();
   for (const exchange of view.exchanges.values()) exchange.count = { requests: 0, empty: 0 };
-  view.base = view.totals && { ...view.totals };
+  for (const source of view.sources.values()) source.base = { ...source.totals };
   view.plot?.setData(view.points);
   document.getElementById("wire-rows").replaceChildren();
-  if (view.totals) headings();
+  if (view.sources.size) headings();
 });
 
 /** Resolves when the tap is watching; a demo that begins by itself waits for it. */

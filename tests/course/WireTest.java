@@ -2,20 +2,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.WebSocket;
 import java.nio.charset.StandardCharsets;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.CompletionStage;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 @DisplayName("The wire view's tap")
 class WireTest {
@@ -31,55 +23,6 @@ class WireTest {
         server.closeSilent();
     }
 
-    /// Watches as the page does.
-    private static final class Watcher implements WebSocket.Listener, AutoCloseable {
-        final BlockingQueue<JsonNode> rows = new LinkedBlockingQueue<>();
-        final WebSocket socket;
-        private final StringBuilder text = new StringBuilder();
-        private final BlockingQueue<JsonNode> batches = new LinkedBlockingQueue<>();
-        private volatile JsonNode last;
-        private volatile boolean reading = true;
-
-        Watcher() throws Exception {
-            socket = HttpClient.newHttpClient().newWebSocketBuilder()
-                    .buildAsync(
-                            URI.create(
-                                    "ws://localhost:" + server.port + "/_/page/wire"),
-                            this)
-                    .get(10, TimeUnit.SECONDS);
-            batches.poll(10, TimeUnit.SECONDS);
-        }
-
-        @Override
-        public CompletionStage<?> onText(WebSocket from, CharSequence part,
-                boolean whole) {
-            text.append(part);
-            if (whole) {
-                last = JsonMapper.shared().readTree(text.toString());
-                text.setLength(0);
-                last.get("rows").forEach(rows::add);
-                batches.add(last);
-            }
-            if (reading) from.request(1);
-            return null;
-        }
-
-        JsonNode next() throws Exception {
-            JsonNode row = rows.poll(10, TimeUnit.SECONDS);
-            if (row == null) throw new AssertionError("no further row");
-            return row;
-        }
-
-        long total(String name) {
-            return last.get("totals").get(name).asLong();
-        }
-
-        @Override
-        public void close() {
-            socket.abort();
-        }
-    }
-
     private static byte[] raw(JsonNode row) {
         return row.get("raw").binaryValue();
     }
@@ -93,7 +36,8 @@ class WireTest {
     void exact() throws Exception {
         String request = "GET /waiting?x=1 HTTP/1.1\r\nHost: localhost:" + server.port
                 + "\r\nX-Long: " + "y".repeat(500) + "\r\n\r\n";
-        try (Watcher watcher = new Watcher(); RawHttp raw = new RawHttp(server.port)) {
+        try (Watcher watcher = new Watcher(server.port);
+                RawHttp raw = new RawHttp(server.port)) {
             for (int at = 0; at < request.length(); at += 97) {
                 raw.send(request.substring(at, Math.min(request.length(), at + 97)));
             }
@@ -117,7 +61,8 @@ class WireTest {
     void inStep() throws Exception {
         String head = " HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n";
         String json = "Content-Type: application/json\r\n";
-        try (Watcher watcher = new Watcher(); RawHttp raw = new RawHttp(server.port)) {
+        try (Watcher watcher = new Watcher(server.port);
+                RawHttp raw = new RawHttp(server.port)) {
             String[][] steps = {
                 {"POST /payments" + head + json + "Transfer-Encoding: chunked\r\n\r\n"
                         + "6;x=y\r\n{\"amou\r\n6\r\nnt\":1}\r\n0\r\nTrailer: z\r\n\r\n",
@@ -144,7 +89,7 @@ class WireTest {
     @Test
     @DisplayName("counts what it shows, and neither shows nor counts the page's own traffic")
     void totals() throws Exception {
-        try (Watcher watcher = new Watcher()) {
+        try (Watcher watcher = new Watcher(server.port)) {
             long before = watcher.total("requests");
             for (String own : new String[] {"/_/page/page.css", "/_/page/none"}) {
                 RawHttp.ask(server.port, "GET", own, null);
@@ -164,7 +109,8 @@ class WireTest {
         int many = 60_000;
         String request =
                 "GET /waiting HTTP/1.1\r\nHost: localhost:" + server.port + "\r\n\r\n";
-        try (Watcher watcher = new Watcher(); RawHttp raw = new RawHttp(server.port)) {
+        try (Watcher watcher = new Watcher(server.port);
+                RawHttp raw = new RawHttp(server.port)) {
             long before = watcher.total("requests");
             watcher.reading = false;
             Thread sender = Thread.ofVirtual().start(() -> {
@@ -194,7 +140,7 @@ class WireTest {
     void manyWatchers() throws Exception {
         var watchers = new java.util.ArrayList<Watcher>();
         try {
-            for (int i = 0; i < 8; i++) watchers.add(new Watcher());
+            for (int i = 0; i < 8; i++) watchers.add(new Watcher(server.port));
             RawHttp ninth = new RawHttp(server.port);
             ninth.request("GET", "/_/page/wire", null, "Connection: Upgrade",
                     "Upgrade: websocket", "Sec-WebSocket-Version: 13",
@@ -206,7 +152,8 @@ class WireTest {
             watchers.forEach(Watcher::close);
         }
         try (Watcher again = Eventually.see("a place is free again",
-                java.time.Duration.ofSeconds(5), Watcher::new, w -> w.last != null)) {
+                java.time.Duration.ofSeconds(5), () -> new Watcher(server.port),
+                w -> w.last != null)) {
             assertTrue(again.total("requests") >= 0);
         }
     }
