@@ -550,11 +550,12 @@ class PlacesTest {
                     """
                     view.rows.filter((row) => row.peer && row.kind === "response")
                       .map((row) => row.way.join(" to ") + ": " + row.label).join()"""));
-            chromium.page.evaluate("""
+            chromium.page.evaluate(
+                    """
                     for (const from of [7, 8]) receive({ from, dropped: 0, began: view.zero + from,
                       totals: {}, rows: [{ at: 1e6 - 2 * from, place: "p" + from, peer: "Redis",
-                        conn: 1, exchange: 1, kind: "command", dir: "out", label: "PING " + from, status: 0,
-                        size: 6, ms: null, text: null, raw: btoa("PING") }] })""");
+                        conn: 1, exchange: 1, kind: "command", dir: "out",
+                        label: "PING " + from, status: 0, size: 6, ms: null, text: null, raw: btoa("PING") }] })""");
             chromium.seeWire("^PING 7$");
             List<String> rows = chromium.wire();
             assertEquals(List.of("PING 8", "PING 7"),
