@@ -555,7 +555,8 @@ class PlacesTest {
                     for (const from of [7, 8]) receive({ from, dropped: 0, began: view.zero + from,
                       totals: {}, rows: [{ at: 1e6 - 2 * from, place: "p" + from, peer: "Redis",
                         conn: 1, exchange: 1, kind: "command", dir: "out",
-                        label: "PING " + from, status: 0, size: 6, ms: null, text: null, raw: btoa("PING") }] })""");
+                        label: "PING " + from, status: 0, size: 6,
+                        ms: null, text: null, raw: btoa("PING") }] })""");
             chromium.seeWire("^PING 7$");
             List<String> rows = chromium.wire();
             assertEquals(List.of("PING 8", "PING 7"),
