@@ -92,7 +92,7 @@ class SubmissionsTest {
     @MethodSource("wrong")
     @DisplayName("a wrong submission fails just the requirements that it names")
     void wrong(Submission submission) throws IOException {
-        Verdict verdict = submission.verdict(folder);
+        Verdict verdict = submission.verdict(folder, WordingTest.seed(submission));
         assertEquals(null, verdict.trouble(), () -> told(verdict));
         assertEquals(submission.fails(), Submission.failed(verdict),
                 () -> told(verdict));
@@ -103,7 +103,7 @@ class SubmissionsTest {
     @MethodSource("right")
     @DisplayName("another right answer passes")
     void right(Submission submission) throws IOException {
-        Verdict verdict = submission.verdict(folder);
+        Verdict verdict = submission.verdict(folder, WordingTest.seed(submission));
         assertTrue(verdict.passed(), () -> told(verdict));
         ACCEPTED.incrementAndGet();
     }
