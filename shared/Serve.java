@@ -80,9 +80,9 @@ public final class Serve {
 
     private Serve(int wanted, HttpHandler routes, Place place, SSLContext tls)
             throws IOException {
-        stops = routes instanceof Routes table ? table.stops() : List.of();
-        hosts = new HostAndOrigin(
-                routes instanceof Routes table ? table.cablePort() : 0);
+        Routes table = routes instanceof Routes it ? it : new Routes();
+        stops = table.stops();
+        hosts = new HostAndOrigin(table.cablePort());
         running = new GracefulShutdownHandler(
                 exchange -> check(exchange, place.wire, routes));
         var http = new HttpOpenListener(BUFFERS, OptionMap.builder()
@@ -94,7 +94,7 @@ public final class Serve {
                 new InetSocketAddress(InetAddress.getByName("127.0.0.1"), wanted),
                 connection -> Tap.open(connection, place, http), tls);
         port = server.getLocalAddress(InetSocketAddress.class).getPort();
-        if (routes instanceof Routes table) table.served(port);
+        table.served(port);
         server.resumeAccepts();
     }
 

@@ -4,17 +4,14 @@
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //MAIN Bench
 //SOURCES Grade.java
-//SOURCES RepoCopy.java
-//SOURCES BareLoop.java
-//SOURCES ManyClients.java
-//SOURCES FanOut.java
-//SOURCES Plot.java
-//SOURCES RawHttp.java
-//SOURCES Server.java
+//SOURCES bench/*.java
+//SOURCES tools/ManyClients.java
+//SOURCES tools/RawHttp.java
+//SOURCES tools/RepoCopy.java
+//SOURCES tools/Server.java
 
 import grader.repo.Repo;
 import grader.build.ClassPath;
-import grader.repo.Exercise;
 import grader.report.Reports;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.BufferedReader;

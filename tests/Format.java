@@ -49,13 +49,16 @@ class Format {
             System.err.println("Usage, inside the repo: jbang format [--check]");
             System.exit(2);
         }
-        List<String> found = check(root);
-        found.forEach(each -> System.out
-                .println(reports ? each : each.replaceFirst("(?s):.*", "")));
-        if (reports) System.exit(found.isEmpty() ? 0 : 1);
-        for (Path file : files(root)) write(file, format(file, read(file)));
-        for (var each : copied(root).entrySet()) {
-            write(root.resolve(each.getKey()), each.getValue());
+        if (reports) {
+            List<String> found = check(root);
+            found.forEach(System.out::println);
+            System.exit(found.isEmpty() ? 0 : 1);
+        }
+        for (var each : wanted(root).entrySet()) {
+            Path file = root.resolve(each.getKey());
+            if (Files.readString(file).equals(each.getValue())) continue;
+            Files.writeString(file, each.getValue());
+            System.out.println(each.getKey());
         }
     }
 
@@ -63,23 +66,12 @@ class Format {
         return Files.readString(file).replace("\r\n", "\n");
     }
 
-    private static void write(Path file, String text) throws IOException {
-        if (!read(file).equals(text)) Files.writeString(file, text);
-    }
-
-    /// One message for each Java file below `root` that is not formatted, for each copy that does
-    /// not say what its origin says, and for each version that has two origins.
+    /// One message for each Java file below `root` that is not formatted, and for each copy that
+    /// does not say what its origin says.
     static List<String> check(Path root) throws IOException {
         List<String> found = new ArrayList<>();
-        for (Path file : files(root)) {
-            String text = Files.readString(file);
-            String wanted = format(file, text);
-            if (!wanted.equals(text)) {
-                found.add(root.relativize(file) + firstDifference(text, wanted));
-            }
-        }
-        for (var each : copied(root).entrySet()) {
-            String text = read(root.resolve(each.getKey()));
+        for (var each : wanted(root).entrySet()) {
+            String text = Files.readString(root.resolve(each.getKey()));
             if (!each.getValue().equals(text)) {
                 found.add(each.getKey() + firstDifference(text, each.getValue()));
             }
@@ -87,10 +79,13 @@ class Format {
         return found;
     }
 
-    /// Files of which a part is written from another place, by their path below `root`, as they
-    /// ought to be.
-    private static Map<String, String> copied(Path root) throws IOException {
+    /// The files that this looks after, by their path below `root`, as they ought to be.
+    private static Map<String, String> wanted(Path root) throws IOException {
         Map<String, String> files = new TreeMap<>();
+        for (Path file : files(root)) {
+            files.put(root.relativize(file).toString().replace('\\', '/'),
+                    format(file, read(file)));
+        }
         files.put("README.md", read(root.resolve("README.md")).replaceFirst(
                 "(?m)^learner .*\n(\\w+ .*\n)+", Matcher.quoteReplacement(classTable()))
                 .replaceFirst(
@@ -103,19 +98,16 @@ class Format {
         Map<String, String> versions = versions(root);
         for (Course.Lesson each : Course.LESSONS) {
             for (String folder : List.of("lessons", "exercises", "solutions")) {
-                String path = folder + "/" + each.name() + ".java";
-                if (!Files.exists(root.resolve(path))) continue;
                 String description = folder.equals("lessons")
                         ? each.title() + ": " + each.shows()
                         : "Exercise: " + each.exercise();
-                String text = files.getOrDefault(path,
-                        format(root.resolve(path), read(root.resolve(path))));
-                files.put(path, DEPS.matcher(text).replaceAll(found -> "//DEPS "
-                        + found.group(1) + ":"
-                        + versions.getOrDefault(found.group(1), found.group(2)))
-                        .replaceFirst("(?m)^//DESCRIPTION .*$",
-                                Matcher.quoteReplacement(
-                                        "//DESCRIPTION " + description)));
+                files.computeIfPresent(folder + "/" + each.name() + ".java",
+                        (path, text) -> DEPS.matcher(text).replaceAll(found -> "//DEPS "
+                                + found.group(1) + ":"
+                                + versions.getOrDefault(found.group(1), found.group(2)))
+                                .replaceFirst("(?m)^//DESCRIPTION .*$",
+                                        Matcher.quoteReplacement(
+                                                "//DESCRIPTION " + description)));
             }
         }
         return files;

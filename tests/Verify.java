@@ -5,6 +5,9 @@
 //MAIN Verify
 //SOURCES Grade.java
 //SOURCES Format.java
+//SOURCES Bench.java
+//SOURCES NewLesson.java
+//SOURCES Repeat.java
 //SOURCES course/*.java
 //SOURCES tools/*.java
 //SOURCES */*Test.java
@@ -16,12 +19,12 @@ import grader.repo.Exercise;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.concurrent.ConcurrentHashMap;
 import org.junit.platform.engine.FilterResult;
 import org.junit.platform.engine.TestDescriptor;
 import org.junit.platform.engine.TestExecutionResult;
@@ -72,7 +75,7 @@ class Verify implements Callable<Integer>, TestExecutionListener {
 
     private TestPlan plan;
     private final StringBuilder failures = new StringBuilder();
-    private final Map<String, Long> began = new ConcurrentHashMap<>();
+    private final Map<String, Long> began = new HashMap<>();
     private final Map<TestIdentifier, StringBuilder> groups = new LinkedHashMap<>();
     private final List<Timed> timed = new ArrayList<>();
     private final Map<String, Long> byClass = new LinkedHashMap<>();

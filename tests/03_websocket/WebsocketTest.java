@@ -1,6 +1,7 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import grader.repo.Repo;
 import com.microsoft.playwright.options.ColorScheme;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -807,7 +808,7 @@ class WebsocketTest {
     @DisplayName("a client is pinged, and closed with 1001 once it is silent; any byte counts")
     void silence(@TempDir Path folder) throws Exception {
         String source =
-                Files.readString(Server.root().resolve("lessons/03_websocket.java"));
+                Files.readString(Repo.root().resolve("lessons/03_websocket.java"));
         assertTrue(source.contains(" 60e9") && source.contains(" 20e9"),
                 "60 s and 20 s");
         Files.createDirectories(folder.resolve("lessons"));
@@ -815,11 +816,11 @@ class WebsocketTest {
         Path hasty = folder.resolve("lessons/03_websocket.java");
         Files.writeString(hasty,
                 source.replace(" 60e9", " 3e9").replace(" 20e9", " 1e9"));
-        Files.copy(Server.root().resolve("lessons/03_websocket.html"),
+        Files.copy(Repo.root().resolve("lessons/03_websocket.html"),
                 folder.resolve("lessons/03_websocket.html"));
-        try (Stream<Path> shared = Files.walk(Server.root().resolve("shared"))) {
+        try (Stream<Path> shared = Files.walk(Repo.root().resolve("shared"))) {
             for (Path each : shared.filter(Files::isRegularFile).toList()) {
-                Path copy = folder.resolve(Server.root().relativize(each).toString());
+                Path copy = folder.resolve(Repo.root().relativize(each).toString());
                 Files.createDirectories(copy.getParent());
                 Files.copy(each, copy);
             }

@@ -2,10 +2,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import grader.repo.Repo;
 import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -90,7 +89,7 @@ record ContractTest(String script) {
                 + server.port + "/", server.ready);
         int usual = lesson.port() + 1_000 * List.of("lessons/", "exercises/")
                 .indexOf(script.replaceFirst("/.*", "/"));
-        String source = Files.readString(Server.root().resolve(script));
+        String source = Files.readString(Repo.root().resolve(script));
         assertTrue(source.contains(", " + usual + ", routes())"), "port " + usual);
     }
 
@@ -170,7 +169,7 @@ record ContractTest(String script) {
         assertTrue(!first.text().matches("(?s).*\\s(style|onclick)=.*"),
                 "inline style or handler");
         String source =
-                Files.readString(Server.root().resolve(script));
+                Files.readString(Repo.root().resolve(script));
         String launch = source.lines()
                 .filter(line -> line.contains("static HttpHandler routes()"))
                 .findFirst().orElseThrow();

@@ -15,12 +15,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 @EachLesson
 @Execution(ExecutionMode.CONCURRENT)
 class ExercisePagesTest {
-    static List<Exercise> exercises() {
-        return Verify.exercises();
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("the untouched page tells the story and which TODO is open; the solved one comes alive")
     void pages(Exercise exercise) throws Exception {
         for (String folder : List.of("exercises", "solutions")) {

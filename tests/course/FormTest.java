@@ -34,7 +34,7 @@ import tools.jackson.databind.json.JsonMapper;
 @EachLesson
 @Execution(ExecutionMode.CONCURRENT)
 class FormTest {
-    private static final Path ROOT = Server.root();
+    private static final Path ROOT = Repo.root();
     private static final List<String> COURSE =
             List.of("lessons", "exercises", "solutions");
     private static final int MAX_LINES = 420;
@@ -212,12 +212,8 @@ class FormTest {
         }
     }
 
-    static List<Course.Lesson> all() {
-        return Verify.lessons();
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("all")
+    @MethodSource("Verify#lessons")
     @DisplayName("nothing that new-lesson has left open is still to do")
     void nothingToDo(Course.Lesson lesson) throws Exception {
         List<String> open = new ArrayList<>();
@@ -291,12 +287,8 @@ class FormTest {
         }
     }
 
-    static List<Exercise> exercises() {
-        return Verify.exercises();
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("an exercise is its solution with the holes open")
     void holes(Exercise exercise) {
         String solution = Repo.read(exercise.file(true));
@@ -326,7 +318,7 @@ class FormTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("of the hints only the last has a line of the solution")
     void hints(Exercise exercise) {
         String untouched = exercise.untouched();

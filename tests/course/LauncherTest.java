@@ -3,6 +3,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import grader.repo.Repo;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
@@ -367,7 +368,7 @@ class LauncherTest {
 
     /// The repo that is tested.
     private static Path root() {
-        return Server.root();
+        return Repo.root();
     }
 
     private static Path cliJar() {

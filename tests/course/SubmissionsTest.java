@@ -15,7 +15,6 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DisplayName;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
@@ -33,10 +32,6 @@ class SubmissionsTest {
 
     @TempDir Path folder;
 
-    static List<Exercise> exercises() {
-        return Verify.exercises();
-    }
-
     static List<Submission> wrong() {
         return ours("wrong").toList();
     }
@@ -47,12 +42,12 @@ class SubmissionsTest {
 
     private static Stream<Submission> ours(String kind) {
         return Submission.all(kind).stream()
-                .filter(each -> exercises().contains(each.exercise()));
+                .filter(each -> Verify.exercises().contains(each.exercise()));
     }
 
     @AfterAll
     static void counts() {
-        int requirements = exercises().stream().mapToInt(
+        int requirements = Verify.exercises().stream().mapToInt(
                 each -> Grading.undecided(each).size()).sum();
         Verify.note(
                 "%d requirements; %d of %d wrong submissions caught; %d of %d other right"
@@ -67,7 +62,7 @@ class SubmissionsTest {
     }
 
     @ParameterizedTest(name = "untouched: {0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("an untouched exercise fails every requirement, each because of a TODO")
     void untouched(Exercise exercise) throws IOException {
         Verdict verdict = Submission.grade(exercise, exercise.untouched(), folder,
@@ -80,7 +75,7 @@ class SubmissionsTest {
     }
 
     @ParameterizedTest(name = "solution: {0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("a solution passes")
     void solution(Exercise exercise) {
         Verdict verdict = Grading.of(exercise, exercise.file(true), SEEDS.nextLong(),
@@ -109,7 +104,7 @@ class SubmissionsTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("each requirement has two wrong submissions and three hints, each exercise three right ones")
     void enough(Exercise exercise) {
         var wrong = Submission.all("wrong").stream()

@@ -27,12 +27,8 @@ class WordingTest {
 
     @TempDir Path folder;
 
-    static List<Exercise> exercises() {
-        return Verify.exercises();
-    }
-
     @ParameterizedTest(name = "{0}")
-    @MethodSource("exercises")
+    @MethodSource("Verify#exercises")
     @DisplayName("a failure tells what was sent, expected and got, why, where, and what to do next")
     void wording(Exercise exercise) throws IOException {
         StringBuilder text = new StringBuilder();

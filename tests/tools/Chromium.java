@@ -1,6 +1,7 @@
 //DEPS com.microsoft.playwright:playwright:1.62.0
 //DEPS org.slf4j:slf4j-nop:2.0.17
 
+import grader.repo.Repo;
 import com.microsoft.playwright.Browser;
 import com.microsoft.playwright.BrowserContext;
 import com.microsoft.playwright.BrowserType;
@@ -155,7 +156,7 @@ final class Chromium implements AutoCloseable {
     /// Keeps a picture in `build/screenshots`.
     void screenshot(String name) {
         page.screenshot(new Page.ScreenshotOptions()
-                .setPath(Server.root().resolve("build/screenshots/" + name + ".png")));
+                .setPath(Repo.root().resolve("build/screenshots/" + name + ".png")));
     }
 
     /// Fails where the page logged an error, threw, or fetched something from elsewhere.

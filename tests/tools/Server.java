@@ -1,6 +1,7 @@
 import static java.nio.file.StandardOpenOption.CREATE;
 import static java.nio.file.StandardOpenOption.WRITE;
 
+import grader.repo.Repo;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
@@ -77,8 +78,10 @@ final class Server implements AutoCloseable {
         try (var channel = FileChannel.open(lock, CREATE, WRITE);
                 var held = channel.lock()) {
             assert held.isValid();
-            new ProcessBuilder(root().resolve("jbang").toString(), "--quiet", "build",
-                    root().resolve(script).toString()).inheritIO().start().waitFor();
+            new ProcessBuilder(Repo.root().resolve("jbang").toString(), "--quiet",
+                    "build",
+                    Repo.root().resolve(script).toString()).inheritIO().start()
+                    .waitFor();
         } catch (InterruptedException e) {
             throw new IOException(e);
         }
@@ -88,10 +91,10 @@ final class Server implements AutoCloseable {
     static ProcessBuilder launch(String script, String... settings) throws IOException {
         build(script);
         List<String> command =
-                new ArrayList<>(List.of(root().resolve("jbang").toString()));
+                new ArrayList<>(List.of(Repo.root().resolve("jbang").toString()));
         for (String setting : settings) if (setting
                 .startsWith("-")) command.add(setting);
-        command.add(root().resolve(script).toString());
+        command.add(Repo.root().resolve(script).toString());
         ProcessBuilder builder = new ProcessBuilder(command);
         Map<String, String> environment = builder.environment();
         environment.put("PORT", "0");
@@ -103,16 +106,6 @@ final class Server implements AutoCloseable {
             environment.put(pair[0], pair[1]);
         }
         return builder;
-    }
-
-    /// The repo: the folder with the catalog, here or above.
-    static Path root() {
-        for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
-            if (Files.exists(at.resolve("jbang-catalog.json"))) return at;
-        }
-        throw new IllegalStateException(
-                "Run this from inside the repo: no jbang-catalog.json above "
-                        + Path.of("").toAbsolutePath() + ".");
     }
 
     String url(String path) {

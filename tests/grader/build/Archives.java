@@ -16,16 +16,21 @@ import java.util.function.Consumer;
 public final class Archives {
     private static final String PREPARING = "ON_THE_WIRE_PREPARING";
     private static final int SECONDS = 60;
+    /// Of every JVM that runs a program of the course. An archive fits only those with the same.
+    static final List<String> QUICK = List.of("-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow");
 
     private Archives() {}
 
     /// The options of a submission's JVM that make it start fast.
     public static List<String> options(String classPath) {
+        List<String> options = new ArrayList<>(QUICK);
         Path archive = of(classPath);
-        return archive != null && Files.exists(archive)
-                ? List.of("-XX:SharedArchiveFile=" + archive, "-Xlog:disable",
-                        "-XX:-PrintWarnings")
-                : List.of();
+        if (archive != null && Files.exists(archive)) {
+            options.addAll(List.of("-XX:SharedArchiveFile=" + archive, "-Xlog:disable",
+                    "-XX:-PrintWarnings"));
+        }
+        return options;
     }
 
     /// Makes the archives that are missing: once after each change of the course or the JDK,
@@ -70,7 +75,7 @@ public final class Archives {
         List<String> command = new ArrayList<>(List.of(ClassPath.tool("java"),
                 "-XX:ArchiveClassesAtExit=" + part, "-Xlog:disable",
                 "-XX:-PrintWarnings", "--enable-native-access=ALL-UNNAMED"));
-        command.addAll(ClassPath.quickStart());
+        command.addAll(QUICK);
         command.addAll(List.of("-cp", classPath));
         command.addAll(List.of(program));
         ProcessBuilder builder = new ProcessBuilder(command)

@@ -202,7 +202,7 @@ public record Build(String classPath, String main, List<String> options) {
             String main =
                     opened.getManifest().getMainAttributes().getValue("Main-Class");
             if (main == null) throw new Trouble(NO_MAIN);
-            return new Build(classPath, main, List.of());
+            return new Build(classPath, main, Archives.QUICK);
         }
     }
 

@@ -13,7 +13,6 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -31,6 +30,7 @@ public final class ClassPath {
     private static final Pattern ASKS = Pattern.compile("(?m)^//(?:DEPS|SOURCES) .*$");
     private static final Map<String, String> KNOWN = new ConcurrentHashMap<>();
     private static Path shared;
+    private static Path own;
 
     private ClassPath() {}
 
@@ -130,8 +130,6 @@ public final class ClassPath {
         return own;
     }
 
-    private static Path own;
-
     /// Removes what builds of former days have left.
     private static void forget(Path folder) {
         long yesterday = System.currentTimeMillis() - 86_400_000;
@@ -145,11 +143,5 @@ public final class ClassPath {
     /// A program of the JDK that runs this, such as `java`.
     public static String tool(String name) {
         return Path.of(System.getProperty("java.home"), "bin", name).toString();
-    }
-
-    /// The options of every JVM that runs a program of the course and starts fast.
-    static List<String> quickStart() {
-        return new ArrayList<>(List.of("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                "--sun-misc-unsafe-memory-access=allow"));
     }
 }

@@ -3,13 +3,11 @@ package grader.command;
 //DEPS org.jline:jline-terminal:4.5.0
 
 import grader.repo.Repo;
-import grader.build.Build;
 import grader.repo.Exercise;
 import grader.verdict.Grading;
 import grader.report.Hints;
 import grader.repo.Progress;
 import grader.report.Report;
-import grader.repo.Snapshots;
 import grader.verdict.Verdict;
 import grader.verdict.Verdict.Result;
 import java.io.IOException;

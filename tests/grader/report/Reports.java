@@ -1,7 +1,6 @@
 package grader.report;
 
 import grader.repo.Repo;
-import grader.repo.Progress;
 import grader.repo.Trouble;
 import grader.verdict.Verdict;
 import grader.verdict.Verdict.Result;

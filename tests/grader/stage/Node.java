@@ -90,10 +90,8 @@ public final class Node implements Stage.Member {
     private Node(Build build, Path folder, Map<String, String> settings)
             throws IOException {
         List<String> command = new ArrayList<>(List.of(ClassPath.tool("java"),
-                "-Xmx" + HEAP_MB + "m",
-                "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-                "-XX:+ExitOnOutOfMemoryError",
-                "--sun-misc-unsafe-memory-access=allow", "-Djava.io.tmpdir=" + folder));
+                "-Xmx" + HEAP_MB + "m", "-XX:+ExitOnOutOfMemoryError",
+                "-Djava.io.tmpdir=" + folder));
         command.addAll(build.options());
         command.addAll(List.of("-cp", build.classPath(), build.main()));
         ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());

@@ -1,9 +1,6 @@
 package grader.stage;
 
-import grader.repo.Trouble;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
@@ -47,23 +44,14 @@ final class Pauses implements AutoCloseable {
         }
     }
 
-    private final ServerSocket server;
     private final BlockingQueue<Held> untold = new LinkedBlockingQueue<>();
     private final Queue<Held> told = new ConcurrentLinkedQueue<>();
     private Set<String> holding = Set.of();
     private int passing;
-
-    Pauses() {
-        try {
-            server = new ServerSocket(0, 1000, InetAddress.getLoopbackAddress());
-        } catch (IOException e) {
-            throw new Trouble("Cannot listen on a local port: " + e.getMessage() + ".");
-        }
-        Thread.ofVirtual().start(this::accept);
-    }
+    private final Reception reception = new Reception(this::arrive);
 
     int port() {
-        return server.getLocalPort();
+        return reception.port();
     }
 
     /// From now on the `nth` thread that comes to one of these places is held, and each after it.
@@ -114,17 +102,6 @@ final class Pauses implements AutoCloseable {
         told.clear();
     }
 
-    private void accept() {
-        try {
-            while (true) {
-                Socket socket = server.accept();
-                Thread.ofVirtual().start(() -> arrive(socket));
-            }
-        } catch (IOException closed) {
-            // Nobody grades any more.
-        }
-    }
-
     private void arrive(Socket socket) {
         Held thread = new Held(socket);
         try {
@@ -146,10 +123,6 @@ final class Pauses implements AutoCloseable {
     @Override
     public void close() {
         reset();
-        try {
-            server.close();
-        } catch (IOException e) {
-            // It is closed as far as it can be.
-        }
+        reception.close();
     }
 }

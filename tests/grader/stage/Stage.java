@@ -112,8 +112,7 @@ public final class Stage implements AutoCloseable {
             try {
                 cable = new Cable();
             } catch (IOException e) {
-                throw new Trouble(
-                        "Cannot listen on a local port: " + e.getMessage() + ".");
+                throw Reception.cannotListen(e);
             }
         }
 

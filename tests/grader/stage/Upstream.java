@@ -1,13 +1,11 @@
 package grader.stage;
 
-import grader.repo.Trouble;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Locale;
@@ -102,7 +100,7 @@ public final class Upstream implements Stage.Member {
             try {
                 socket.setSoTimeout(Math.max(1, ms));
                 return socket.getInputStream().read() < 0;
-            } catch (java.net.SocketTimeoutException stillHere) {
+            } catch (SocketTimeoutException stillHere) {
                 return false;
             } catch (IOException reset) {
                 return true;
@@ -126,32 +124,12 @@ public final class Upstream implements Stage.Member {
         }
     }
 
-    private final ServerSocket server;
     private final Set<Socket> open = ConcurrentHashMap.newKeySet();
     private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
-
-    Upstream() {
-        try {
-            server = new ServerSocket(0, 1000, InetAddress.getLoopbackAddress());
-        } catch (IOException e) {
-            throw new Trouble("Cannot listen on a local port: " + e.getMessage() + ".");
-        }
-        Thread.ofVirtual().start(this::accept);
-    }
-
-    private void accept() {
-        try {
-            while (true) {
-                Socket socket = server.accept();
-                open.add(socket);
-                Thread.ofVirtual().start(() -> read(socket));
-            }
-        } catch (IOException closed) {
-            // Nobody grades any more.
-        }
-    }
+    private final Reception reception = new Reception(this::read);
 
     private void read(Socket socket) {
+        open.add(socket);
         try {
             socket.setTcpNoDelay(true);
             calls.add(
@@ -175,25 +153,25 @@ public final class Upstream implements Stage.Member {
 
     @Override
     public int port() {
-        return server.getLocalPort();
+        return reception.port();
     }
 
     @Override
     public boolean isUsable() {
-        return !server.isClosed();
+        return reception.isOpen();
     }
 
-    private static void close(AutoCloseable socket) {
+    private static void close(Socket socket) {
         try {
             socket.close();
-        } catch (Exception e) {
+        } catch (IOException e) {
             // It is closed as far as it can be.
         }
     }
 
     @Override
     public void close() {
-        close(server);
+        reception.close();
         open.forEach(Upstream::close);
     }
 }

@@ -1,7 +1,6 @@
 package grader.verdict;
 
 import grader.repo.Repo;
-import grader.build.Build;
 import grader.repo.Exercise;
 import grader.repo.Progress;
 import grader.client.Failure;
