@@ -266,7 +266,7 @@ class Bidder extends Endpoint {
             answer(new Mistake("error", problem.getMessage()));
             if (problem.isTodo()) Sockets.close(session, 1011);
         } catch (RuntimeException fault) {
-            System.err.println("500 WebSocket of " + name + ": " + fault);
+            System.err.println(Graded.fault("WebSocket of " + name, fault));
             Sockets.close(session, 1011);
         }
     }

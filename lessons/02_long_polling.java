@@ -302,7 +302,7 @@ interface LongPoller {
 //
 // The buttons of the demo are in `02_long_polling.html`.
 //
-// **Miss the wake-up.** The handler below checks for news, spends 300 ms
+// **Miss the wake-up.** The handler below checks for news, spends a second
 // elsewhere, and only then parks. The bank answers in between: nobody
 // wakes the request, and the news lies there until its deadline of 5 s.
 //
@@ -326,7 +326,7 @@ class Naive {
             else waiter.exchange.getIoThread().executeAfter(() -> {
                 waiter.payment.parkUnchecked(waiter);
                 waiting.keep(waiter, 5);
-            }, 300, TimeUnit.MILLISECONDS);
+            }, 1, TimeUnit.SECONDS);
         });
     }
 }

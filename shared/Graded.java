@@ -23,7 +23,7 @@ public final class Graded {
     private Graded() {}
 
     /// The line on standard error that tells of an exception in a handler.
-    static String fault(String what, Throwable thrown) {
+    public static String fault(String what, Throwable thrown) {
         return FAULT + what + ": " + thrown;
     }
 

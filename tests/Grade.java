@@ -3,7 +3,7 @@
 //JAVA 25+
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow --enable-native-access=ALL-UNNAMED
 //RUNTIME_OPTIONS -XX:SharedArchiveFile=build/grader/grade.jsa -Xlog:disable -XX:-PrintWarnings
-//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dgroovy.indy.optimize.threshold=0
+//RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 //DEPS info.picocli:picocli:4.7.7
 //MAIN Grade
 //SOURCES grader/*/*.java
@@ -201,7 +201,7 @@ class Grade {
             Exercise exercise =
                     name != null ? Exercise.named(name) : Progress.current();
             Grading.warm();
-            Verdict verdict = Grading.of(exercise, exercise.file(false), seed(),
+            Verdict verdict = Grading.of(exercise, exercise.file(), seed(),
                     doing -> progress(exercise.number() + ": " + doing));
             clearProgress();
             if (verdict.trouble() != null) throw new Trouble(verdict.trouble());

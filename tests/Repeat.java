@@ -91,7 +91,7 @@ class Repeat implements Callable<Integer> {
                     .filter(one -> one.exercise().equals(each)).toList();
             if (ours.isEmpty()) continue;
             known.add(new Known(each.number() + " solution", each,
-                    Repo.read(each.file(true)), List.of()));
+                    Repo.read(each.solution()), List.of()));
             for (Submission one : ours) {
                 known.add(new Known(one + "", each, one.text(), one.fails()));
             }

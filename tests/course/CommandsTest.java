@@ -50,7 +50,7 @@ class CommandsTest {
         repo = RepoCopy.in(temp.resolve("a learner's copy"));
         file = repo.resolve("exercises/01_short_polling.java");
         untouched = FIRST.untouched();
-        solved = Repo.read(FIRST.file(true)).replace(", 7001,", ", 9001,");
+        solved = Repo.read(FIRST.solution()).replace(", 7001,", ", 9001,");
     }
 
     @AfterAll
@@ -316,7 +316,7 @@ class CommandsTest {
     void startedAhead() throws Exception {
         Files.writeString(file, solved);
         Exercise second = Exercise.named("02");
-        String bad = Repo.read(second.file(true)).replace("    void main() {\n", """
+        String bad = Repo.read(second.solution()).replace("    void main() {\n", """
                     void main() throws java.io.IOException {
                         var other = java.nio.file.Path.of("%s");
                         java.nio.file.Files.writeString(other, "gone");

@@ -291,9 +291,9 @@ class FormTest {
     @MethodSource("Verify#exercises")
     @DisplayName("an exercise is its solution with the holes open")
     void holes(Exercise exercise) {
-        String solution = Repo.read(exercise.file(true));
+        String solution = Repo.read(exercise.solution());
         assertEquals(exercise.untouched(),
-                exercise.open(Repo.read(exercise.file(false))),
+                exercise.open(Repo.read(exercise.file())),
                 "outside its holes, exercises/" + exercise
                         + ".java is as solutions/ has it");
         var todos = Exercise.todos(exercise.untouched());
@@ -323,7 +323,7 @@ class FormTest {
     void hints(Exercise exercise) {
         String untouched = exercise.untouched();
         List<String> inHoles =
-                Repo.read(exercise.file(true)).lines().map(String::strip)
+                Repo.read(exercise.solution()).lines().map(String::strip)
                         .filter(line -> line.length() > 15 && !untouched.contains(line))
                         .toList();
         for (var each : Grading.undecided(exercise)) {

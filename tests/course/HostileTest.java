@@ -48,7 +48,7 @@ class HostileTest {
     @TempDir Path folder;
 
     private Verdict grade(String at, String code) throws IOException {
-        String solution = Repo.read(EXERCISE.file(true));
+        String solution = Repo.read(EXERCISE.solution());
         assertTrue(solution.contains(at), "the solution has " + at);
         return grade(solution.replace(at, at + "        " + code + "\n"));
     }
@@ -84,7 +84,7 @@ class HostileTest {
 
     @AfterAll
     static void othersAreUnharmed() {
-        Verdict next = Grading.of(EXERCISE, EXERCISE.file(true), 1, doing -> {});
+        Verdict next = Grading.of(EXERCISE, EXERCISE.solution(), 1, doing -> {});
         assertTrue(next.passed(), () -> new Report(false).whole(next));
     }
 
@@ -197,7 +197,7 @@ class HostileTest {
         says("a conflict that git has left",
                 grade("<<<<<<< HEAD\nclass A {}\n=======\n>>>>>>> theirs\n"));
         says("No class has a method main", grade(
-                Repo.read(EXERCISE.file(true)).replace("void main()",
+                Repo.read(EXERCISE.solution()).replace("void main()",
                         "void begin()")));
     }
 
@@ -280,7 +280,7 @@ class HostileTest {
     @Test
     @DisplayName("more libraries than the exercise has are had from JBang")
     void libraries() throws IOException {
-        String solution = Repo.read(EXERCISE.file(true));
+        String solution = Repo.read(EXERCISE.solution());
         Verdict verdict = grade(solution
                 .replace("//SOURCES", "//DEPS info.picocli:picocli:4.7.7\n//SOURCES")
                 .replace(MAIN, MAIN

@@ -120,14 +120,14 @@ class StageTest {
     @DisplayName("a cable keeps its address when the node behind it is started anew on another port")
     void cable() throws Exception {
         Cable cable = stage.cable(Stage.A);
-        String host = "Host: localhost:" + stage.current().port();
+        String host = "Host: localhost:" + stage.first().port();
         assertEquals(200, RawHttp.ask(cable.port(), "GET", "/environment", null, host)
                 .status());
         stage.end(Stage.A);
         stage.node(Stage.A);
         assertEquals(cable, stage.cable(Stage.A));
         assertEquals(200, RawHttp.ask(cable.port(), "GET", "/environment", null,
-                "Host: localhost:" + stage.current().port()).status());
+                "Host: localhost:" + stage.first().port()).status());
     }
 
     @Test

@@ -69,7 +69,7 @@ record Submission(Exercise exercise, String name, List<String> fails, boolean ra
 
     private static String changed(Exercise exercise, String name,
             List<MatchResult> changes) {
-        String text = Repo.read(exercise.file(true));
+        String text = Repo.read(exercise.solution());
         for (MatchResult change : changes) {
             String next = change.group(3) == null
                     ? put(exercise, name, text, change.group(1), change.group(2))

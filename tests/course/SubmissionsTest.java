@@ -78,7 +78,7 @@ class SubmissionsTest {
     @MethodSource("Verify#exercises")
     @DisplayName("a solution passes")
     void solution(Exercise exercise) {
-        Verdict verdict = Grading.of(exercise, exercise.file(true), SEEDS.nextLong(),
+        Verdict verdict = Grading.of(exercise, exercise.solution(), SEEDS.nextLong(),
                 doing -> {});
         assertTrue(verdict.passed(), () -> told(verdict));
     }

@@ -47,8 +47,8 @@ final class ShortPollingSale extends ShortPolling {
         transcript.step(
                 "curl -sZ 'localhost:" + node.port() + "/purchases?[1-2]' --json '"
                         + all + "'");
-        try (var one = line(null);
-                var two = line(one)) {
+        try (var one = connect(null);
+                var two = connect(one)) {
             for (int i = 0; i < PAIRS; i++) {
                 one.ask("PUT", "/stock", ten).expect(204, DONE_ALREADY);
                 one.send("POST", "/purchases", all);
@@ -108,7 +108,7 @@ final class ShortPollingSale extends ShortPolling {
         long set = System.nanoTime();
         transcript.step("# again and again, until the second is over:");
         transcript.curl("GET", "/stock", null);
-        try (var line = line(null)) {
+        try (var line = connect(null)) {
             while (true) {
                 long asked = System.nanoTime();
                 Answer answer = line.ask("GET", "/stock", null);

@@ -100,7 +100,7 @@ final class ShortPollingStock extends ShortPolling {
         String first = get("/stock").text();
         transcript.step("# again, until asOf is another one:");
         transcript.curl("GET", "/stock", null);
-        try (var line = line(null)) {
+        try (var line = connect(null)) {
             return Stage.until(NEXT_SECOND_MS,
                     () -> !line.ask("GET", "/stock", null).text().equals(first));
         }

@@ -34,8 +34,8 @@ abstract sealed class Websocket extends Requirements
     }
 
     @Override
-    protected HttpConnection line(HttpConnection other) {
-        HttpConnection line = super.line(other);
+    protected HttpConnection connect(HttpConnection other) {
+        HttpConnection line = super.connect(other);
         open.add(line);
         return line;
     }
@@ -48,7 +48,7 @@ abstract sealed class Websocket extends Requirements
     }
 
     WebSocketClient join(String name) {
-        return join(name, line(null));
+        return join(name, connect(null));
     }
 
     /// Begins a new lot: nothing of an old one matters any more, and all who are here hear it.
@@ -105,7 +105,7 @@ abstract sealed class Websocket extends Requirements
     ///
     /// @param alone whether to wait until nobody else is
     void await(boolean alone, WebSocketClient... peers) {
-        HttpConnection line = line(null);
+        HttpConnection line = connect(null);
         until(() -> {
             List<String> others =
                     new ArrayList<>(names(line.ask("GET", "/bidders", null)));

@@ -18,7 +18,7 @@ final class WebsocketOneStep extends Websocket {
     @DisplayName("of two equal bids at the same instant one stands, and all hear bids in the order in which they rise")
     void oneStep() {
         WebSocketClient ada = join(word(4));
-        WebSocketClient bob = join(word(5), line(ada.line));
+        WebSocketClient bob = join(word(5), connect(ada.line));
         WebSocketClient eve = join(word(6));
         begin(ada, bob, eve);
         await(true, ada, bob, eve); // the leaving of others might get held
@@ -102,7 +102,7 @@ final class WebsocketOneStep extends Websocket {
     /// Holds a bidder's thread when it has looked at the board, and begins a lot.
     private void lotMeanwhile(WebSocketClient ada, WebSocketClient... others) {
         begin(ada, others[0], others[1]);
-        HttpConnection clerk = line(ada.line);
+        HttpConnection clerk = connect(ada.line);
         String title = "lot " + word(7);
         int amount = number(1_000, 9_000);
         Meeting meeting = meeting(1, "read");
@@ -123,7 +123,7 @@ final class WebsocketOneStep extends Websocket {
             WebSocketClient winner) {
         int high = number(1_000, 9_000);
         begin(loser, winner, high);
-        HttpConnection clerk = line(loser.line);
+        HttpConnection clerk = connect(loser.line);
         int low = number(1, high);
         Meeting meeting = meeting(nth, "read");
         loser.say(bid(low));

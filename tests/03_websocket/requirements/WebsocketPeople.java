@@ -34,12 +34,12 @@ final class WebsocketPeople extends Websocket {
                     "The name must be given once and have 1 to 40 characters. "
                             + likely);
         }
-        Answer answer = knock("/auction", line(null));
+        Answer answer = knock("/auction", connect(null));
         answer.expect(400, "A handshake without a name is refused.");
     }
 
     private Answer knock(String name) {
-        return knock(PATH + name, line(null));
+        return knock(PATH + name, connect(null));
     }
 
     private Answer knock(String path, HttpConnection line) {
@@ -79,12 +79,12 @@ final class WebsocketPeople extends Websocket {
     /// Holds a newcomer's thread that tells of it, and lets a bid come, or somebody go.
     private void beforeJoined(boolean goes) {
         WebSocketClient ada = join(word(4));
-        WebSocketClient bob = join(word(5), line(ada.line));
+        WebSocketClient bob = join(word(5), connect(ada.line));
         begin(ada, bob);
         int amount = number(1_000, 9_000);
         String name = word(9);
         Meeting meeting = meeting(1, "tell");
-        WebSocketClient eve = join(name, line(ada.line));
+        WebSocketClient eve = join(name, connect(ada.line));
         meeting.first(() -> eve.hasHeard(presence("joined", name)));
         String told = goes ? presence("left", ada.name) : bid(amount, ada.name);
         if (goes) {
@@ -110,7 +110,7 @@ final class WebsocketPeople extends Websocket {
         begin(ada);
         int amount = number(1_000, 9_000);
         String bid = bid(amount, ada.name);
-        HttpConnection door = line(ada.line);
+        HttpConnection door = connect(ada.line);
         Meeting meeting = meeting(1, "tell");
         ada.say(bid(amount));
         meeting.first(() -> ada.hasHeard(bid));
@@ -135,11 +135,11 @@ final class WebsocketPeople extends Websocket {
 
     /// Holds a newcomer's thread when it has looked at the board, and begins a lot.
     private void newLotMeanwhile(String second) {
-        HttpConnection clerk = line(null);
+        HttpConnection clerk = connect(null);
         String name = word(7);
         String title = "lot " + word(7);
         Meeting meeting = meeting(1, "read");
-        WebSocketClient eve = join(name, line(clerk));
+        WebSocketClient eve = join(name, connect(clerk));
         meeting.first(() -> eve.hasHeard(second));
         beginMeanwhile(title, clerk, meeting);
         String last = begin();

@@ -129,8 +129,8 @@ final class WebhookSender extends Webhook {
                   | sort | uniq -c"""
                         .formatted(body.split("0")[0], LARGE, SECRET, node.port(),
                                 PAIRS * 2));
-        try (var one = line(null);
-                var other = line(one)) {
+        try (var one = connect(null);
+                var other = connect(one)) {
             for (int i = 0; i < PAIRS; i++) {
                 one.send("POST", "/webhook", body, signature);
                 other.send("POST", "/webhook", body, signature);
@@ -188,7 +188,7 @@ final class WebhookSender extends Webhook {
                 .step("printf '" + text.replace("@", "\\377") + "' | curl -i localhost:"
                         + node.port() + "/webhook --json @- -H 'X-Hub-Signature-256: "
                         + signature + "'");
-        try (HttpConnection line = line(null)) {
+        try (HttpConnection line = connect(null)) {
             line.send("POST", "/webhook",
                     text.replace('@', '\u00ff').getBytes(StandardCharsets.ISO_8859_1),
                     "X-Hub-Signature-256", signature);

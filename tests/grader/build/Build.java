@@ -62,7 +62,7 @@ public record Build(String classPath, String main, List<String> options) {
     public static Build of(Exercise exercise, Path file, Path folder) {
         String source = source(file);
         try {
-            if (!directives(Repo.read(exercise.file(true)))
+            if (!directives(Repo.read(exercise.solution()))
                     .containsAll(directives(source))) {
                 return withJBang(exercise, source);
             }

@@ -87,8 +87,10 @@ public final class HttpConnection implements AutoCloseable {
         StringBuilder head = new StringBuilder(method + " " + path + " HTTP/1.1\r\n"
                 + "Host: localhost:" + node.port() + "\r\n");
         if (body != null) {
-            head.append("Content-Type: application/json\r\nContent-Length: ")
-                    .append(body.length).append("\r\n");
+            head.append("Content-Length: ").append(body.length).append("\r\n");
+            if (!List.of(headers).contains("Content-Type")) {
+                head.append("Content-Type: application/json\r\n");
+            }
         }
         for (int i = 0; i < headers.length; i += 2) {
             head.append(headers[i]).append(": ").append(headers[i + 1]).append("\r\n");
@@ -164,9 +166,11 @@ public final class HttpConnection implements AutoCloseable {
             node.spoil();
             throw transcript.failure("an answer",
                     "nothing within " + SOON / 1000 + " s", -1,
-                    "The request is never answered. Does something loop or wait?");
+                    "The request is never answered. Does something loop or wait, or does"
+                            + " a path lead to no answer?");
         } catch (IOException e) {
-            throw transcript.failure("an answer", "nothing: the connection ended", -1,
+            throw transcript.failure("an answer", "nothing: " + Node.CONNECTION_ENDED,
+                    -1,
                     "The server closed the connection without an answer.");
         }
     }

@@ -23,7 +23,7 @@ public final class Transcript {
     /// Notes a step; a long one in part.
     public synchronized void step(String text) {
         String usual =
-                text.replace("localhost:" + stage.current().port(),
+                text.replace("localhost:" + stage.first().port(),
                         "localhost:" + usualPort);
         all.add(usual.length() <= 600 ? usual
                 : usual.substring(0, 500) + " ... (" + usual.length() + " characters)");
@@ -35,7 +35,7 @@ public final class Transcript {
         if (method.equals("HEAD")) line.add("--head");
         else if (!method.equals(body == null ? "GET" : "POST")) line
                 .add("-X " + method);
-        line.add(quote("http://localhost:" + stage.current().port() + path));
+        line.add(quote("http://localhost:" + stage.first().port() + path));
         for (int i = 0; i < headers.length; i += 2) {
             line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
         }
@@ -79,6 +79,6 @@ public final class Transcript {
         int open = Graded.todoIn(got);
         return open > 0 ? Failure.stillOpen(open, steps(), expected, got, caret)
                 : new Failure(steps(), expected, got, caret,
-                        stage.current().cause(got, likely));
+                        stage.first().cause(got, likely));
     }
 }

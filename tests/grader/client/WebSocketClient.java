@@ -1,5 +1,6 @@
 package grader.client;
 
+import grader.stage.Node;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -209,7 +210,7 @@ public final class WebSocketClient implements AutoCloseable {
     }
 
     private void read() {
-        String end = "the connection ended without a close frame";
+        String end = Node.CONNECTION_ENDED + " without a close frame";
         try {
             line.waitFor(0);
             var text = new ByteArrayOutputStream();

@@ -82,10 +82,10 @@ public final class Watch {
             byte[] graded = null;
             boolean here = true;
             while (here) {
-                State now = State.of(exercise.file(false));
+                State now = State.of(exercise.file());
                 if (!now.equals(seen)) {
                     seen = settled(now);
-                    byte[] bytes = Repo.bytes(exercise.file(false));
+                    byte[] bytes = Repo.bytes(exercise.file());
                     if (graded == null || !Arrays.equals(bytes, graded)) {
                         graded = bytes == null ? new byte[0] : bytes;
                         here = !grade();
@@ -122,7 +122,7 @@ public final class Watch {
         State last = first;
         for (int i = 0; i < 50; i++) {
             Thread.sleep(15);
-            State now = State.of(exercise.file(false));
+            State now = State.of(exercise.file());
             if (now.equals(last) && now.size() != 0) return now;
             last = now;
         }
@@ -132,13 +132,13 @@ public final class Watch {
     private void begin() {
         shown.clear();
         last = null;
-        say("\nWatching " + report.bold(Repo.shown(exercise.file(false)))
+        say("\nWatching " + report.bold(Repo.shown(exercise.file()))
                 + ": save it, and it is graded.  h hint, n next, q quit\n");
     }
 
     /// @return whether the exercise is done
     private boolean grade() {
-        Verdict verdict = Grading.of(exercise, exercise.file(false),
+        Verdict verdict = Grading.of(exercise, exercise.file(),
                 seed == null ? SEEDS.nextLong() : seed, doing -> {});
         verdict.keep();
         StringBuilder text = new StringBuilder(report.dim(

@@ -54,7 +54,7 @@ public record Exercise(String name) {
     /// A path must not lead to another file of the same name, which nobody would look at.
     private void expectOwn(String path) {
         try {
-            Path own = file(false);
+            Path own = file();
             if (Files.notExists(Path.of(path))) return;
             if (Files.exists(own) && Files.isSameFile(Path.of(path), own)) return;
         } catch (IOException | InvalidPathException e) {
@@ -81,28 +81,13 @@ public record Exercise(String name) {
         return lesson().port() + 1000;
     }
 
-    /// The exercise's own file, or the solution's.
-    public Path file(boolean solution) {
-        return Repo.root().resolve(solution ? "solutions" : "exercises")
-                .resolve(name + ".java");
+    /// The learner's file.
+    public Path file() {
+        return Repo.root().resolve("exercises").resolve(name + ".java");
     }
 
-    /// The classes of its requirements: the one that is named as the exercise in PascalCase, or
-    /// those that it permits to extend it.
-    ///
-    /// @throws Trouble where there is none
-    public List<Class<?>> requirements() {
-        String type = "requirements." + lesson().type();
-        try {
-            Class<?> all = Class.forName(type);
-            return all.isSealed() ? List.of(all.getPermittedSubclasses())
-                    : List.of(all);
-        } catch (ClassNotFoundException e) {
-            throw new Trouble("Exercise " + number() + " cannot be graded, which is the"
-                    + " course's own fault: it has no class " + type + " below tests/"
-                    + name
-                    + ".");
-        }
+    public Path solution() {
+        return Repo.root().resolve("solutions").resolve(name + ".java");
     }
 
     /// All about it that learners do not edit: requirements, hints, known submissions.
@@ -112,7 +97,7 @@ public record Exercise(String name) {
 
     /// The exercise before anybody has touched it: its solution with the holes open.
     public String untouched() {
-        return open(Repo.read(file(true)));
+        return open(Repo.read(solution()));
     }
 
     /// Has nobody worked on this file yet?

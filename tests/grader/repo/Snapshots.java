@@ -65,7 +65,7 @@ public final class Snapshots {
     public static Map<Exercise, byte[]> all() {
         Map<Exercise, byte[]> all = new LinkedHashMap<>();
         for (Exercise each : Exercise.all()) {
-            byte[] bytes = Repo.bytes(each.file(false));
+            byte[] bytes = Repo.bytes(each.file());
             if (bytes != null) all.put(each, bytes);
         }
         return all;
@@ -101,7 +101,7 @@ public final class Snapshots {
     /// @return the snapshot, or null where there was nothing to keep
     public static Path reset(Exercise exercise) {
         byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
-        byte[] now = Repo.bytes(exercise.file(false));
+        byte[] now = Repo.bytes(exercise.file());
         Path kept = now == null || Arrays.equals(now, untouched) ? null
                 : keep(exercise, now);
         put(exercise, untouched);
@@ -113,7 +113,7 @@ public final class Snapshots {
     /// @param wanted its name, or null for the newest that differs from the file
     /// @return the one that was put back
     public static Path undo(Exercise exercise, String wanted) {
-        byte[] now = Repo.bytes(exercise.file(false));
+        byte[] now = Repo.bytes(exercise.file());
         for (Path each : of(exercise)) {
             byte[] then = Repo.bytes(each);
             boolean meant = wanted == null ? !Arrays.equals(now, then)
@@ -135,10 +135,10 @@ public final class Snapshots {
 
     private static void put(Exercise exercise, byte[] bytes) {
         try {
-            Repo.replace(exercise.file(false), bytes);
+            Repo.replace(exercise.file(), bytes);
         } catch (IOException e) {
             throw new Trouble(
-                    "Cannot write " + Repo.shown(exercise.file(false)) + ": " + e
+                    "Cannot write " + Repo.shown(exercise.file()) + ": " + e
                             + ". Your file is as it was.");
         }
     }

@@ -2,7 +2,6 @@ package grader.requirement;
 
 //DEPS org.junit.jupiter:junit-jupiter:6.1.3
 //DEPS org.junit.platform:junit-platform-launcher:6.1.3
-//DEPS io.rest-assured:rest-assured:6.0.1
 //DEPS com.fasterxml.jackson.core:jackson-annotations:2.21
 //DEPS tools.jackson.core:jackson-core:3.1.7
 
@@ -11,27 +10,11 @@ import grader.client.HttpConnection;
 import grader.stage.Stage;
 import grader.stage.Node;
 import grader.client.Transcript;
-import io.restassured.RestAssured;
-import io.restassured.config.EncoderConfig;
-import io.restassured.config.HttpClientConfig;
-import io.restassured.config.RedirectConfig;
-import io.restassured.config.RestAssuredConfig;
-import io.restassured.response.Response;
-import io.restassured.specification.RequestSpecification;
-import java.io.IOException;
-import java.net.SocketTimeoutException;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
-import java.util.logging.Level;
-import java.util.logging.Logger;
-import org.apache.http.client.HttpClient;
-import org.apache.http.conn.scheme.PlainSocketFactory;
-import org.apache.http.conn.scheme.Scheme;
-import org.apache.http.conn.scheme.SchemeRegistry;
-import org.apache.http.impl.client.DefaultHttpClient;
-import org.apache.http.impl.conn.BasicClientConnectionManager;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.MethodOrderer;
@@ -59,50 +42,38 @@ public abstract class Requirements {
     protected static final int SOON = HttpConnection.SOON;
     protected static final String DONE_ALREADY = "This part was done already.";
 
-    private static final RestAssuredConfig CONFIG = RestAssuredConfig.config()
-            .redirect(RedirectConfig.redirectConfig().followRedirects(false))
-            .encoderConfig(EncoderConfig.encoderConfig()
-                    .appendDefaultContentCharsetToContentTypeIfUndefined(false))
-            .httpClient(HttpClientConfig.httpClientConfig()
-                    .httpClientFactory(Requirements::client)
-                    .setParam("http.connection.timeout", SOON)
-                    .setParam("http.socket.timeout", SOON));
-
-    /// Without it, the client would report each broken connection on the terminal.
-    private static final Logger QUIET = Logger.getLogger("org.apache.http");
-
-    static {
-        QUIET.setLevel(Level.OFF);
-    }
-
-    /// A client that sends each request once: a second try would hide the first. It knows no
-    /// TLS, which would be set up for each anew.
-    @SuppressWarnings("deprecation") // REST Assured takes no other
-    private static HttpClient client() {
-        var plain = new Scheme("http", 80, PlainSocketFactory.getSocketFactory());
-        var schemes = new SchemeRegistry();
-        schemes.register(plain);
-        var client = new DefaultHttpClient(new BasicClientConnectionManager(schemes));
-        client.setHttpRequestRetryHandler((problem, count, context) -> false);
-        return client;
-    }
-
-    private Grading grading;
+    private Context grading;
     protected Stage stage;
     /// The submission's only node, or the first of several.
     protected Node node;
     protected Transcript transcript;
     protected Random random;
 
-    /// What a requirement needs to know of the grading that it belongs to.
-    ///
-    /// @param port on which the learner runs the exercise
-    public record Grading(Stage stage, long seed, int port) {
-        private static final Namespace ROOM = Namespace.create(Grading.class);
+    /// What requirements need to know of the grading that they belong to, and what it hears of
+    /// them.
+    public static final class Context {
+        private static final Namespace STORE = Namespace.create(Context.class);
+
+        private final Stage stage;
+        private final long seed;
+        private final int port;
+        private volatile Transcript transcript;
+
+        /// @param port on which the learner runs the exercise
+        public Context(Stage stage, long seed, int port) {
+            this.stage = stage;
+            this.seed = seed;
+            this.port = port;
+        }
 
         /// Makes this known to the requirements that are run in `session`.
         public void offer(LauncherSession session) {
-            session.getStore().put(ROOM, Grading.class, this);
+            session.getStore().put(STORE, Context.class, this);
+        }
+
+        /// What the latest requirement has sent.
+        public List<String> steps() {
+            return transcript == null ? List.of() : transcript.steps();
         }
     }
 
@@ -118,16 +89,17 @@ public abstract class Requirements {
 
     @RegisterExtension final BeforeEachCallback found = context -> grading = context
             .getStore(StoreScope.LAUNCHER_SESSION,
-                    ExtensionContext.Namespace.create(Grading.class))
-            .get(Grading.class, Grading.class);
+                    ExtensionContext.Namespace.create(Context.class))
+            .get(Context.class, Context.class);
 
     @BeforeEach
     final void begin(TestInfo test) {
         Requirement requirement = test.getTestMethod().orElseThrow()
                 .getAnnotation(Requirement.class);
         stage = grading.stage;
+        transcript = grading.transcript = new Transcript(stage, grading.port);
         node = stage.node(Stage.A);
-        transcript = new Transcript(stage, grading.port);
+        node.forgetFaults();
         random = new Random(grading.seed * 31 + requirement.id().hashCode());
     }
 
@@ -136,8 +108,8 @@ public abstract class Requirements {
         stage.letGo();
     }
 
-    /// A connection of its own, on another I/O thread than `other`, which may be null.
-    protected HttpConnection line(HttpConnection other) {
+    /// A connection, on another I/O thread than `other`, which may be null.
+    protected HttpConnection connect(HttpConnection other) {
         return HttpConnection.open(node, transcript, other);
     }
 
@@ -186,48 +158,13 @@ public abstract class Requirements {
     /// @param headers names and values in turn
     protected Answer send(String method, String path, String body, String... headers) {
         transcript.curl(method, path, body, headers);
-        return ask(method, path, body, headers);
-    }
-
-    /// Asks once, so that the next time is faster.
-    public static void warm(String url) {
-        RestAssured.given().config(CONFIG).urlEncodingEnabled(false)
-                .header("Content-Type", "application/json").body("{}")
-                .request("POST", url)
-                .asByteArray();
-    }
-
-    private Answer ask(String method, String path, String body, String... headers) {
-        try {
-            RequestSpecification request = RestAssured.given().config(CONFIG)
-                    .urlEncodingEnabled(false);
-            for (int i = 0; i < headers.length; i += 2) {
-                request.header(headers[i], headers[i + 1]);
-            }
-            if (body != null) request.body(body);
-            Response answer = request.request(method,
-                    "http://localhost:" + node.port() + path);
-            return new Answer(transcript, answer.statusCode(), answer.statusLine(),
-                    answer.headers().asList().stream()
-                            .map(each -> Map.entry(each.getName(), each.getValue()))
-                            .toList(),
-                    answer.asByteArray());
-        } catch (Exception e) {
-            if (e instanceof SocketTimeoutException) {
-                node.spoil();
-                throw transcript.failure("an answer",
-                        "nothing within " + SOON / 1000 + " s",
-                        -1,
-                        "The request is never answered. Does something loop or wait, or does"
-                                + " a path lead to no answer?");
-            }
-            if (e instanceof IOException) {
-                throw transcript.failure("an answer",
-                        "nothing: the connection ended (" + e.getMessage()
-                                + ")",
-                        -1, "The server closed the connection without an answer.");
-            }
-            throw e;
+        try (HttpConnection alone = connect(null)) {
+            return alone.ask(method, path, body, headers);
         }
+    }
+
+    /// Loads what the first requirement would have to wait for.
+    public static void warm() {
+        JsonMapper.shared().readTree(json("warm", true));
     }
 }

@@ -30,9 +30,12 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import shared.Graded;
 
-/// A learner's program, running: a stranger. It has a process of its own, a folder of its own, and
-/// caps on time, heap and output; when it is closed, all that it started ends with it.
+/// A learner's program, running: a stranger. It has a process of its own, works in the folder of its
+/// grading, and has caps on time, heap and output; when it is closed, all that it started ends with it.
 public final class Node implements Stage.Member {
+    /// How clients tell that they were left, which may be the first that is seen of its end.
+    public static final String CONNECTION_ENDED = "the connection ended";
+
     private static final Pattern READY =
             Pattern.compile("http://localhost:(\\d{1,5})/");
     private static final int READY_SECONDS = 15;
@@ -73,8 +76,8 @@ public final class Node implements Stage.Member {
     private final List<Integer> readyPorts = new ArrayList<>();
     private final StringBuilder output = new StringBuilder();
     private final StringBuilder errors = new StringBuilder();
-    private final BlockingQueue<String> thrown = new LinkedBlockingQueue<>();
-    private String lastThrown;
+    private final BlockingQueue<String> faults = new LinkedBlockingQueue<>();
+    private String latestFault;
     private long written;
     private boolean stopped;
     /// Nobody should rely on it any more, though it may still run.
@@ -118,7 +121,7 @@ public final class Node implements Stage.Member {
     /// Starts a submission and waits until it is ready.
     ///
     /// @param folder it runs there; may hold what it likes
-    /// @param settings its environment, beside the grader's own
+    /// @param settings its environment, beside what a JVM may need of the grader's own
     /// @throws Trouble where it does not get ready, or is not what answers at its port
     public static Node start(Build build, Path folder,
             Map<String, String> settings) {
@@ -149,7 +152,7 @@ public final class Node implements Stage.Member {
         } catch (InterruptedException | ExecutionException e) {
             throw new Trouble("The grading was interrupted.");
         }
-        if (told < 0) throw new Trouble(ending("before it was ready"));
+        if (told < 0) throw new Trouble(howItEnded("before it was ready"));
         if (!answersItself(told)) {
             throw new Trouble("Its ready line names port " + told
                     + ", but it is not this program that answers"
@@ -177,7 +180,7 @@ public final class Node implements Stage.Member {
         return port;
     }
 
-    @Override
+    /// Does it run, and does it answer as it should?
     public boolean isUsable() {
         return process.isAlive() && !spoiled;
     }
@@ -199,27 +202,31 @@ public final class Node implements Stage.Member {
 
     /// The cause of a failure: what the program itself says, else what is supposed.
     public String cause(String got, String supposed) {
-        if (got.startsWith("nothing: the connection ended")) awaitEnd(1);
-        if (!process.isAlive()) return ending("during this requirement");
-        boolean failed = got.startsWith("HTTP/1.1 500");
-        String exception = failed || got.startsWith("nothing") ? thrown(failed) : null;
-        return exception == null ? supposed
-                : "Your code threw an exception: " + exception;
+        if (got.contains(CONNECTION_ENDED)) awaitEnd(1);
+        if (!process.isAlive()) return howItEnded("during this requirement");
+        String fault = latestFault(got.startsWith("HTTP/1.1 500"));
+        return fault == null ? supposed : "Your code threw an exception: " + fault;
+    }
+
+    /// A requirement begins: faults of earlier ones are no cause of its failure.
+    public void forgetFaults() {
+        faults.clear();
+        latestFault = null;
     }
 
     /// What the program says of its latest exception, or null: `GET /path: exception`.
-    private String thrown(boolean expected) {
+    private String latestFault(boolean isSure) {
         try {
-            String next = thrown.poll(expected ? 1_000 : 0, TimeUnit.MILLISECONDS);
-            for (; next != null; next = thrown.poll()) lastThrown = next;
+            String next = faults.poll(isSure ? 1_000 : 0, TimeUnit.MILLISECONDS);
+            for (; next != null; next = faults.poll()) latestFault = next;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        return lastThrown;
+        return latestFault;
     }
 
     /// How it ended, and its last words.
-    private String ending(String when) {
+    private String howItEnded(String when) {
         if (written() > MAX_OUTPUT) {
             return "It was stopped " + when + ": it wrote more than "
                     + MAX_OUTPUT / 1024 / 1024
@@ -282,7 +289,7 @@ public final class Node implements Stage.Member {
         }
     }
 
-    /// Shows whole lines.
+    /// Hands each line that is complete to `look`.
     private static void lines(StringBuilder line, String text, Consumer<String> look) {
         line.append(text);
         int end;
@@ -302,7 +309,7 @@ public final class Node implements Stage.Member {
 
     private void lookForException(String line) {
         String fault = Graded.faultIn(line);
-        if (fault != null) thrown.add(fault);
+        if (fault != null) faults.add(fault);
     }
 
     private String text(StringBuilder kept) {

@@ -23,13 +23,6 @@ public final class Stage implements AutoCloseable {
     public interface Member extends AutoCloseable {
         int port();
 
-        default String scheme() {
-            return "http";
-        }
-
-        /// Does it run, and does it answer as it should?
-        boolean isUsable();
-
         @Override
         void close();
     }
@@ -48,14 +41,14 @@ public final class Stage implements AutoCloseable {
         this.folder = folder;
     }
 
-    /// From now on nodes are started for so many seconds.
+    /// After so many seconds there is no [#node] any more, so nothing more is checked.
     public void limit(int seconds) {
         ends = System.nanoTime() + seconds * 1_000_000_000L;
     }
 
     /// A running node, started anew where it has ended or does not answer any more.
     ///
-    /// @throws Trouble where it cannot be started
+    /// @throws Trouble where it cannot be started, or the time is up
     public Node node(String name) {
         if (System.nanoTime() > ends) {
             throw new Trouble("The time for this exercise is up.");
@@ -76,7 +69,7 @@ public final class Stage implements AutoCloseable {
         Node node = Node.start(build, folder, all);
         members.put(name, node);
         for (Member each : members.values()) {
-            if (each instanceof Line line && line.to.equals(name)) {
+            if (each instanceof CableTo line && line.to.equals(name)) {
                 line.cable.target(node.port());
             }
         }
@@ -84,7 +77,7 @@ public final class Stage implements AutoCloseable {
     }
 
     /// The first node as it was started last, whatever has become of it; or null.
-    public Node current() {
+    public Node first() {
         return (Node) members.get(A);
     }
 
@@ -92,8 +85,9 @@ public final class Stage implements AutoCloseable {
     /// is started anew, and which freezes, cuts, throttles.
     public Cable cable(String node) {
         String name = "cable to " + node;
-        if (!(members.get(name) instanceof Line)) members.put(name, new Line(node));
-        Cable cable = ((Line) members.get(name)).cable;
+        if (!(members.get(name) instanceof CableTo)) members.put(name,
+                new CableTo(node));
+        Cable cable = ((CableTo) members.get(name)).cable;
         cable.target(node(node).port());
         return cable;
     }
@@ -103,11 +97,11 @@ public final class Stage implements AutoCloseable {
         return (Upstream) members.computeIfAbsent("upstream", name -> new Upstream());
     }
 
-    private static final class Line implements Member {
+    private static final class CableTo implements Member {
         final String to;
         final Cable cable;
 
-        Line(String to) {
+        CableTo(String to) {
             this.to = to;
             try {
                 cable = new Cable();
@@ -119,11 +113,6 @@ public final class Stage implements AutoCloseable {
         @Override
         public int port() {
             return cable.port();
-        }
-
-        @Override
-        public boolean isUsable() {
-            return true;
         }
 
         @Override

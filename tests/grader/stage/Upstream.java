@@ -156,11 +156,6 @@ public final class Upstream implements Stage.Member {
         return reception.port();
     }
 
-    @Override
-    public boolean isUsable() {
-        return reception.isOpen();
-    }
-
     private static void close(Socket socket) {
         try {
             socket.close();

@@ -11,10 +11,6 @@ import grader.repo.Trouble;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
 import grader.stage.Stage;
-import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
-import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -51,6 +47,7 @@ public final class Grading implements TestExecutionListener {
     private final long seed;
     private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
     private Stage stage;
+    private Requirements.Context context;
     private String trouble;
 
     private Grading(Exercise exercise, Path file, long seed) {
@@ -79,10 +76,10 @@ public final class Grading implements TestExecutionListener {
         Map<Exercise, CompletableFuture<Verdict>> verdicts = new LinkedHashMap<>();
         try (var pool = Executors.newFixedThreadPool(SIDE_BY_SIDE)) {
             for (Exercise each : exercises) {
-                Path file = each.file(solution);
+                Path file = solution ? each.solution() : each.file();
                 verdicts.put(each, exercises.size() > 1 && each.isUntouched(file)
                         ? CompletableFuture.completedFuture(
-                                Verdict.untouched(each, file))
+                                untouched(each, file))
                         : CompletableFuture.supplyAsync(
                                 () -> new Grading(each, file, seed).verdict(files,
                                         doing -> progress
@@ -93,7 +90,7 @@ public final class Grading implements TestExecutionListener {
         }
     }
 
-    /// Does all of it.
+    /// Compiles, starts and checks. A [Trouble] becomes the verdict's.
     ///
     /// @param files the exercises' files as they ought to be; afterwards as they are
     private Verdict verdict(Map<Exercise, byte[]> files, Consumer<String> progress) {
@@ -104,6 +101,7 @@ public final class Grading implements TestExecutionListener {
             folder = Repo.temporary();
             progress.accept("compiling");
             stage = new Stage(Build.of(exercise, file, folder), folder);
+            context = new Requirements.Context(stage, seed, exercise.port());
             progress.accept("starting");
             stage.node(Stage.A);
             progress.accept("checking");
@@ -120,6 +118,17 @@ public final class Grading implements TestExecutionListener {
                 (System.nanoTime() - began) / 1_000_000);
     }
 
+    /// The verdict of a file that nobody has worked on: every TODO is open. Known without a run.
+    private static Verdict untouched(Exercise exercise, Path file) {
+        var results = undecided(exercise).stream()
+                .map(each -> new Verdict.Result(each.id(), each.sentence(),
+                        each.points(), each.todo(), false, Failure.stillOpen(
+                                each.todo(), List.of(), "code", "none", -1)))
+                .toList();
+        return new Verdict(exercise, Repo.shown(file), 0, null, null, results,
+                Exercise.todos(Repo.read(file)), 0);
+    }
+
     private static List<Exercise.Todo> todos(Path file) {
         try {
             return Exercise.todos(Repo.read(file));
@@ -132,7 +141,7 @@ public final class Grading implements TestExecutionListener {
     ///
     /// @throws Trouble where it has none
     public static List<Verdict.Result> undecided(Exercise exercise) {
-        List<Verdict.Result> all = exercise.requirements().stream()
+        List<Verdict.Result> all = requirements(exercise).stream()
                 .flatMap(each -> Arrays.stream(each.getDeclaredMethods()))
                 .filter(each -> each.isAnnotationPresent(Requirement.class))
                 .map(each -> {
@@ -150,12 +159,29 @@ public final class Grading implements TestExecutionListener {
                         + " is a @Requirement.");
     }
 
+    /// The classes of its requirements: the one that is named as the exercise in PascalCase, or
+    /// those that it permits to extend it.
+    ///
+    /// @throws Trouble where there is none
+    private static List<Class<?>> requirements(Exercise exercise) {
+        String type = "requirements." + exercise.lesson().type();
+        try {
+            Class<?> all = Class.forName(type);
+            return all.isSealed() ? List.of(all.getPermittedSubclasses())
+                    : List.of(all);
+        } catch (ClassNotFoundException e) {
+            throw new Trouble("Exercise " + exercise.number() + " cannot be graded,"
+                    + " which is the course's own fault: it has no class " + type
+                    + " below tests/" + exercise + ".");
+        }
+    }
+
     private void check() {
         stage.limit(WALL_SECONDS);
         try (LauncherSession session = session()) {
-            new Requirements.Grading(stage, seed, exercise.port()).offer(session);
+            context.offer(session);
             session.getLauncher().execute(LauncherDiscoveryRequestBuilder.request()
-                    .selectors(exercise.requirements().stream()
+                    .selectors(requirements(exercise).stream()
                             .map(each -> selectClass(each))
                             .toArray(ClassSelector[]::new))
                     .configurationParameter(
@@ -190,43 +216,28 @@ public final class Grading implements TestExecutionListener {
 
     private Failure failure(Throwable thrown) {
         if (thrown instanceof Failure failure) return failure;
+        List<String> sent = context.steps();
         if (thrown instanceof Trouble trouble) {
-            return new Failure(List.of(), "a running program", "nothing", -1,
+            return new Failure(sent, "a program to check", "none", -1,
                     trouble.getMessage());
         }
         if (thrown instanceof TimeoutException) {
-            return new Failure(List.of(), "the end of this check",
+            return new Failure(sent, "the end of this check",
                     "none within " + Requirements.SECONDS + " s", -1,
                     stage.tookTooLong(
                             "Something waits for ever, or takes far too long."));
         }
-        return new Failure(List.of(), "no surprise", "" + thrown, -1,
+        return new Failure(sent, "no surprise", "" + thrown, -1,
                 "The grader did not foresee this; please report it.");
     }
 
-    /// Loads REST Assured and JUnit in the background, while the submission is compiled.
+    /// Loads JUnit and what requirements use in the background, while the submission is compiled.
     public static void warm() {
         Thread.ofPlatform().daemon().start(() -> {
-            try (ServerSocket server =
-                    new ServerSocket(0, 1, InetAddress.getLoopbackAddress());
-                    LauncherSession session = session()) {
-                Thread.ofPlatform().daemon().start(() -> answer(server));
+            try (LauncherSession session = session()) {
                 session.getLauncher();
-                Requirements.warm("http://localhost:" + server.getLocalPort() + "/");
-            } catch (Exception e) {
-                // Then the first requirement is slower.
+                Requirements.warm();
             }
         });
-    }
-
-    private static void answer(ServerSocket server) {
-        try (Socket socket = server.accept()) {
-            socket.getInputStream().read(new byte[4096]);
-            socket.getOutputStream()
-                    .write(("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                            + "Content-Length: 2\r\n\r\n{}").getBytes());
-        } catch (IOException e) {
-            // As above.
-        }
     }
 }

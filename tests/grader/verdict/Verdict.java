@@ -1,10 +1,8 @@
 package grader.verdict;
 
-import grader.repo.Repo;
 import grader.repo.Exercise;
 import grader.repo.Progress;
 import grader.client.Failure;
-import java.nio.file.Path;
 import java.util.List;
 
 /// What the grader found out about one submission.
@@ -22,17 +20,6 @@ public record Verdict(Exercise exercise, String file, long seed, String trouble,
     public record Result(String id, String sentence, int points, int todo,
             boolean passed,
             Failure failure) {
-    }
-
-    /// The verdict of a file that nobody has worked on: every TODO is open. Known without a run.
-    public static Verdict untouched(Exercise exercise, Path file) {
-        List<Result> results = Grading.undecided(exercise).stream()
-                .map(each -> new Result(each.id, each.sentence, each.points, each.todo,
-                        false,
-                        Failure.stillOpen(each.todo, List.of(), "code", "none", -1)))
-                .toList();
-        return new Verdict(exercise, Repo.shown(file), 0, null, null, results,
-                Exercise.todos(Repo.read(file)), 0);
     }
 
     public boolean passed() {
