@@ -8,7 +8,7 @@
 //MAIN Grade
 //SOURCES grader/*/*.java
 //SOURCES */requirements/*.java
-import grader.report.Classroom;
+import grader.command.Classroom;
 import grader.command.Doctor;
 import grader.repo.Exercise;
 import grader.verdict.Grading;

@@ -32,7 +32,8 @@ public final class Course {
             return name.substring(3).replace('_', '-');
         }
 
-        /// The class that its scripts launch, such as `LongPolling`.
+        /// Its name in Java, such as `LongPolling`: the class that the lesson launches, the
+        /// requirements of its exercise, and its test but for `Test` at the end.
         public String type() {
             return Arrays.stream(name.substring(3).split("_"))
                     .map(word -> Character.toUpperCase(word.charAt(0))

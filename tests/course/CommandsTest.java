@@ -14,7 +14,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterAll;
@@ -117,16 +119,20 @@ class CommandsTest {
         }
         assertEquals(2, archives.size(),
                 "of the grader, and of the exercise: " + archives);
+        Map<Path, byte[]> whole = new HashMap<>();
+        for (Path each : archives) whole.put(each, Files.readAllBytes(each));
         for (String content : List.of("", "rubbish".repeat(100_000))) {
             for (Path each : archives) Files.writeString(each, content);
             run(0, "grade", "01");
         }
         Files.copy(archives.getFirst(), archives.getLast(), REPLACE_EXISTING);
         run(0, "grade", "01");
-        RepoCopy.delete(build);
+        for (Path each : archives) Files.write(each, whole.get(each));
+        Path aside = Files.move(build, temp.resolve("build"));
         Files.writeString(build, "no folder");
         run(0, "grade", "01");
         Files.delete(build);
+        Files.move(aside, build); // the next tests need not make it anew
     }
 
     @Test

@@ -21,7 +21,8 @@ abstract sealed class Websocket extends Requirements
     static final String PROTOCOL = "auction.v1";
     static final String ONE_STEP =
             " Hold one lock from the look at the board until all is told.";
-    /// What we leave to a program that does not decide where it reads.
+    /// How long a program may take that hands what it reads to another thread to decide, in
+    /// milliseconds.
     static final int A_MOMENT = 200;
     /// How long we wait for what a right program may also do without, in milliseconds.
     private static final int A_WHILE = 2_000;
@@ -101,7 +102,8 @@ abstract sealed class Websocket extends Requirements
                 .toList();
     }
 
-    /// Waits until these peers are here, each of those with the same name, too.
+    /// Waits until these peers are here, each of those with the same name, too; for
+    /// two seconds at most, as a program without a list of bidders may be right in the rest.
     ///
     /// @param alone whether to wait until nobody else is
     void await(boolean alone, WebSocketClient... peers) {

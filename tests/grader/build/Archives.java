@@ -16,7 +16,8 @@ import java.util.function.Consumer;
 public final class Archives {
     private static final String PREPARING = "ON_THE_WIRE_PREPARING";
     private static final int SECONDS = 60;
-    /// Of every JVM that runs a program of the course. An archive fits only those with the same.
+    /// Of every JVM that runs a program of the course. An archive fits only those with the same;
+    /// `./jbang grade` has them, and the name of its archive, in the head of Grade.java.
     static final List<String> QUICK = List.of("-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1", "--sun-misc-unsafe-memory-access=allow");
 

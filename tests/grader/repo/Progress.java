@@ -33,7 +33,7 @@ public final class Progress {
             if (Files.exists(file()) && JSON.readTree(Files
                     .readAllBytes(file())) instanceof ObjectNode found) return found;
         } catch (IOException | JacksonException halfWritten) {
-            // It only loses which hints were shown.
+            // Then nothing is done yet; grading finds out again.
         }
         return JSON.createObjectNode();
     }

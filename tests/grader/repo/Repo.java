@@ -8,8 +8,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.Comparator;
 import java.util.stream.Stream;
 
-/// The course's folder, and the one place that writes to the disk: files are replaced whole or not
-/// at all.
+/// The course's folder, and how a file in it is replaced: whole or not at all.
 public final class Repo {
     private Repo() {}
 

@@ -31,7 +31,7 @@ public final class Report {
         return text.append(note(verdict)).toString();
     }
 
-    /// `01 Short polling: a flash sale   9 of 11 points`
+    /// `exercises/01_short_polling.java  9 of 11 points`
     public String heading(Verdict verdict) {
         return "%s  %s".formatted(bold(verdict.file()), score(verdict));
     }

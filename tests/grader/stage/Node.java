@@ -30,8 +30,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import shared.Graded;
 
-/// A learner's program, running: a stranger. It has a process of its own, works in the folder of its
-/// grading, and has caps on time, heap and output; when it is closed, all that it started ends with it.
+/// A learner's program, running: a stranger. It has a process of its own, works in the folder of
+/// its grading, and has caps on time, heap and output; when it is closed, all that it started ends
+/// with it.
 public final class Node implements Stage.Member {
     /// How clients tell that they were left, which may be the first that is seen of its end.
     public static final String CONNECTION_ENDED = "the connection ended";

@@ -1,4 +1,4 @@
-package grader.report;
+package grader.command;
 
 import grader.repo.Exercise;
 import grader.verdict.Grading;
