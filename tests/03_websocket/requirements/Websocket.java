@@ -23,7 +23,7 @@ abstract sealed class Websocket extends Requirements
             " Hold one lock from the look at the board until all is told.";
     /// How long a program may take that hands what it reads to another thread to decide, in
     /// milliseconds.
-    static final int A_MOMENT = 200;
+    static final int A_MOMENT = 100;
     /// How long we wait for what a right program may also do without, in milliseconds.
     private static final int A_WHILE = 2_000;
 
