@@ -302,9 +302,9 @@ interface LongPoller {
 //
 // The buttons of the demo are in `02_long_polling.html`.
 //
-// **Miss the wake-up.** The handler below checks for news, spends a second
-// elsewhere, and only then parks. The bank answers in between: nobody
-// wakes the request, and the news lies there until its deadline of 5 s.
+// **Miss the wake-up.** The handler below checks for news, is busy
+// elsewhere until the bank has answered, and only then parks. Nobody
+// wakes the request: the news lies there until its deadline of 5 s.
 //
 // **Forget the cursor.** Without `after`, every answer is news. The held
 // request turns into a loop at full speed; the demo stops it after 20.
@@ -323,11 +323,16 @@ class Naive {
         boolean news = waiter.payment.now().version() > waiter.after;
         waiter.exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
             if (news) waiter.answer();
-            else waiter.exchange.getIoThread().executeAfter(() -> {
-                waiter.payment.parkUnchecked(waiter);
-                waiting.keep(waiter, 5);
-            }, 1, TimeUnit.SECONDS);
+            else busy(waiter, waiting);
         });
+    }
+
+    static void busy(Waiter waiter, Waiting waiting) {
+        if (waiter.payment.now().settled()) {
+            waiter.payment.parkUnchecked(waiter);
+            waiting.keep(waiter, 5);
+        } else waiter.exchange.getIoThread().executeAfter(
+                () -> busy(waiter, waiting), 100, TimeUnit.MILLISECONDS);
     }
 }
 
