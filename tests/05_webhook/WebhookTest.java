@@ -179,14 +179,14 @@ class WebhookTest {
 
         Receiver() throws IOException {
             listening = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
-            Thread.ofVirtual().start(() -> {
+            Thread.ofPlatform().daemon().start(() -> {
                 while (!listening.isClosed()) {
                     try {
                         Socket socket = listening.accept();
                         synchronized (sockets) {
                             sockets.add(socket);
                         }
-                        Thread.ofVirtual().start(() -> read(socket));
+                        Thread.ofPlatform().daemon().start(() -> read(socket));
                     } catch (IOException closed) {
                         return;
                     }

@@ -32,11 +32,10 @@ final class Server implements AutoCloseable {
     private Server(Process process, Path errors) throws Exception {
         this.process = process;
         this.errors = errors;
-        BufferedReader lines = process.inputReader();
+        var first = new CompletableFuture<String>();
+        Thread.ofPlatform().daemon().start(() -> read(first));
         try {
-            ready = CompletableFuture
-                    .supplyAsync(() -> lines.lines().findFirst().orElse(""))
-                    .get(START_SECONDS, TimeUnit.SECONDS);
+            ready = first.get(START_SECONDS, TimeUnit.SECONDS);
         } catch (TimeoutException e) {
             process.destroyForcibly();
             throw new AssertionError(
@@ -50,11 +49,21 @@ final class Server implements AutoCloseable {
                             + errors());
         }
         port = Integer.parseInt(ready.replaceAll(".*:(\\d+)/", "$1"));
-        Thread.ofVirtual().start(() -> lines.lines().forEach(line -> {
-            synchronized (output) {
-                output.add(line);
+    }
+
+    private void read(CompletableFuture<String> first) {
+        try (BufferedReader lines = process.inputReader()) {
+            for (String line = lines.readLine(); line != null; line =
+                    lines.readLine()) {
+                if (first.complete(line)) continue;
+                synchronized (output) {
+                    output.add(line);
+                }
             }
-        }));
+        } catch (IOException closed) {
+            // The process was ended.
+        }
+        first.complete("");
     }
 
     /// Starts `script`, a path below the repo, with `PORT=0`.
