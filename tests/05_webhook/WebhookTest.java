@@ -338,7 +338,7 @@ class WebhookTest {
         try (Receiver receiver = new Receiver()) {
             register(receiver.url());
             String payment = pay();
-            Heard heard = receiver.next(payment, 5);
+            Heard heard = receiver.next(payment, 30);
             heard.answer(200);
             assertEquals("POST /hook?a=b%20c HTTP/1.1", heard.line());
             assertEquals("127.0.0.1:" + receiver.listening.getLocalPort(),
@@ -369,15 +369,15 @@ class WebhookTest {
         try (Receiver receiver = new Receiver(); Receiver elsewhere = new Receiver()) {
             register(receiver.url());
             String gone = pay();
-            receiver.next(gone, 5).answer(410);
+            receiver.next(gone, 30).answer(410);
             String fine = pay();
-            receiver.next(fine, 5).answer(299);
+            receiver.next(fine, 30).answer(299);
             String payment = pay();
-            Heard first = receiver.next(payment, 5);
+            Heard first = receiver.next(payment, 30);
             first.answer(500);
-            Heard second = receiver.next(payment, 5);
+            Heard second = receiver.next(payment, 30);
             second.answer(307, "Location: " + elsewhere.url() + "\r\n");
-            Heard third = receiver.next(payment, 7);
+            Heard third = receiver.next(payment, 30);
             third.answer(201);
             double one = gap(first, second);
             double two = gap(second, third);
@@ -431,9 +431,9 @@ class WebhookTest {
         try (Receiver receiver = new Receiver()) {
             register(receiver.url());
             String silent = pay();
-            Heard unanswered = receiver.next(silent, 5);
+            Heard unanswered = receiver.next(silent, 30);
             String dribbled = pay();
-            Heard slow = receiver.next(dribbled, 5);
+            Heard slow = receiver.next(dribbled, 30);
             slow.answer("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
             Thread.ofVirtual().start(() -> {
                 try {
@@ -446,7 +446,7 @@ class WebhookTest {
                 }
             });
             String flooded = pay();
-            Heard flood = receiver.next(flooded, 5);
+            Heard flood = receiver.next(flooded, 30);
             flood.answer("HTTP/1.1 200 OK\r\n\r\n");
             Thread.ofVirtual().start(() -> {
                 byte[] water = new byte[64 * 1024];
@@ -457,9 +457,9 @@ class WebhookTest {
                 }
             });
             String lying = pay();
-            receiver.next(lying, 5).answer("SSH-2.0-nonsense\r\n\r\n");
+            receiver.next(lying, 30).answer("SSH-2.0-nonsense\r\n\r\n");
             String cut = pay();
-            receiver.next(cut, 5).socket().close();
+            receiver.next(cut, 30).socket().close();
             for (String payment : List.of(flooded, lying, cut)) {
                 JsonNode row = rows(payment, 1).getFirst();
                 assertEquals("no valid HTTP answer", row.get("error").stringValue(),
@@ -486,7 +486,7 @@ class WebhookTest {
         try (Receiver receiver = new Receiver()) {
             register(receiver.url());
             String payment = pay();
-            receiver.next(payment, 5)
+            receiver.next(payment, 30)
                     .answer("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n"
                             + "x".repeat(500_000));
             assertEquals(200, rows(payment, 1).getFirst().get("status").intValue());
@@ -785,7 +785,7 @@ class WebhookTest {
                                 .text()
                                 .replaceAll(".*:\"|\".*", "");
             }
-            Heard one = receiver.nextOrNull(payments[0], 5_000);
+            Heard one = receiver.nextOrNull(payments[0], 30_000);
             assertNotNull(one, "no delivery");
             one.answer(500);
             long began = System.nanoTime();

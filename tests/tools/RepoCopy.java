@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 final class RepoCopy {
     private static final List<String> PARTS =
             List.of("lessons", "exercises", "solutions",
-                    "shared", "tests", "jbang", "jbang-catalog.json");
+                    "shared", "tests", "jbang", "jbang-catalog.json", "README.md");
 
     private RepoCopy() {}
 

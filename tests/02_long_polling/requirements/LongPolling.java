@@ -110,7 +110,7 @@ abstract sealed class LongPolling extends Requirements
 
     /// Waits until the server holds as many more requests than at first.
     void awaitHeld(int more, List<AsyncClient> polls) {
-        boolean areHeld = Stage.until(SOON, () -> {
+        boolean areHeld = Stage.until(transcript.soon, () -> {
             if (waiting() >= before + more) return true;
             for (AsyncClient each : polls) {
                 if (each.isThere()) throw each.get("").failure(

@@ -202,7 +202,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
     /// Asks until the gauge says so.
     private void streamsAre(int wanted, EventStreamClient observer, String likely) {
         transcript.curl("GET", "/streams", null);
-        boolean isSo = Stage.until(SOON, () -> streams(observer).json()
+        boolean isSo = Stage.until(transcript.soon, () -> streams(observer).json()
                 .path("streams").doubleValue() == wanted);
         if (!isSo) streams(observer).expectJson("streams", wanted, likely);
     }

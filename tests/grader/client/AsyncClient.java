@@ -12,7 +12,6 @@ import java.util.concurrent.TimeoutException;
 /// server's I/O thread owns the connection; while that thread is held at a place, only connections
 /// of another thread are served.
 public final class AsyncClient implements AutoCloseable {
-    private static final int SOON = HttpConnection.SOON;
 
     private final HttpConnection line;
     private CompletableFuture<Answer> answer;
@@ -75,11 +74,11 @@ public final class AsyncClient implements AutoCloseable {
     /// @param likely why there might be none
     public Answer get(String likely) {
         try {
-            return answer.get(SOON, TimeUnit.MILLISECONDS);
+            return answer.get(line.transcript.soon, TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
             line.node.spoil();
             throw line.transcript.failure("an answer",
-                    "nothing within " + SOON / 1000 + " s",
+                    "nothing " + line.transcript.within(),
                     -1, likely);
         } catch (ExecutionException e) {
             if (e.getCause() instanceof Failure failure) throw failure;

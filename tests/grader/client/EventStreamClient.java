@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
 
 /// A client that sends requests in turn on one [HttpConnection], and reads an event stream as its
 /// bytes come (WHATWG HTML 9.2.6); it keeps the exact bytes of the event at hand. Every wait has an
-/// end: [HttpConnection#SOON].
+/// end: [Transcript#soon].
 public final class EventStreamClient implements AutoCloseable {
     /// @param id the last id that was given up to here, "" before any
     /// @param type `message` where the event names none
@@ -51,7 +51,7 @@ public final class EventStreamClient implements AutoCloseable {
     /// @param headers names and values in turn
     public EventStreamClient send(String method, String path, String json,
             String... headers) {
-        line.waitFor(HttpConnection.SOON);
+        line.waitFor(line.transcript.soon);
         line.send(method, path, json, headers);
         return this;
     }
@@ -155,15 +155,11 @@ public final class EventStreamClient implements AutoCloseable {
         return raw.toString(StandardCharsets.UTF_8);
     }
 
-    private static String seconds() {
-        return HttpConnection.SOON / 1000 + " s";
-    }
-
     /// Reads up to the blank line of the next event.
     ///
     /// @return null where the stream ends before
     private Event next(String wanted, String likely) {
-        deadline = System.nanoTime() + HttpConnection.SOON * 1_000_000L;
+        deadline = System.nanoTime() + line.transcript.soon * 1_000_000L;
         raw.reset();
         String type = "";
         String id = null;
@@ -204,7 +200,7 @@ public final class EventStreamClient implements AutoCloseable {
             line.node.spoil();
             String part = raw.size() == 0 ? "" : ", after\n" + shown();
             throw line.transcript.failure(wanted,
-                    "nothing more within " + seconds() + part,
+                    "nothing more " + line.transcript.within() + part,
                     -1,
                     data.isEmpty() ? likely : "No blank line ends this event.");
         } catch (IOException reset) {

@@ -19,9 +19,6 @@ import shared.Graded;
 /// An HTTP connection that stays open, and whose I/O thread in the submission is known: a thread
 /// that is held there holds all of its connections. Nothing is noted here.
 public final class HttpConnection implements AutoCloseable {
-    /// How long anything that ought to happen may take, in milliseconds.
-    public static final int SOON = 5_000;
-
     private static final int TRIES = 200;
     private static final int MAX_BODY = 1024 * 1024;
 
@@ -39,7 +36,7 @@ public final class HttpConnection implements AutoCloseable {
         this.node = node;
         this.transcript = transcript;
         socket = new Socket(InetAddress.getByName("127.0.0.1"), node.port());
-        waitFor(SOON);
+        waitFor(transcript.soon);
         socket.setTcpNoDelay(true);
         in = new BufferedInputStream(socket.getInputStream());
         thread = ask("HEAD", "/_/ready", null).header(Graded.RUN_HEADER);
@@ -165,7 +162,7 @@ public final class HttpConnection implements AutoCloseable {
         } catch (SocketTimeoutException e) {
             node.spoil();
             throw transcript.failure("an answer",
-                    "nothing within " + SOON / 1000 + " s", -1,
+                    "nothing " + transcript.within(), -1,
                     "The request is never answered. Does something loop or wait, or does"
                             + " a path lead to no answer?");
         } catch (IOException e) {

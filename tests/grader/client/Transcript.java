@@ -1,5 +1,6 @@
 package grader.client;
 
+import grader.stage.Patience;
 import grader.stage.Stage;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,7 +11,10 @@ import shared.Graded;
 /// usual port, not on the one of this run.
 public final class Transcript {
     private static final int STEPS = 8;
+    private static final int IDLE_MS = 5_000;
 
+    /// How long anything that ought to happen may take, in milliseconds.
+    public final int soon = Patience.ms(IDLE_MS);
     private final List<String> all = new ArrayList<>();
     private final Stage stage;
     private final int usualPort;
@@ -18,6 +22,11 @@ public final class Transcript {
     public Transcript(Stage stage, int usualPort) {
         this.stage = stage;
         this.usualPort = usualPort;
+    }
+
+    /// What is said of something that ought to have happened.
+    public String within() {
+        return "within " + soon / 1000 + " s";
     }
 
     /// Notes a step; a long one in part.

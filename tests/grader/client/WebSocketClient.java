@@ -138,12 +138,12 @@ public final class WebSocketClient implements AutoCloseable {
         JsonNode wanted = parse(json);
         List<JsonNode> heard = new ArrayList<>();
         StringBuilder before = new StringBuilder();
-        long ends = System.nanoTime() + HttpConnection.SOON * 1_000_000L;
+        long ends = System.nanoTime() + line.transcript.soon * 1_000_000L;
         while (true) {
             Frame next = take(ends - System.nanoTime());
             if (next == null || next.isEnd) {
                 String end = next != null ? ": " + next.text
-                        : " within " + HttpConnection.SOON / 1000 + " s";
+                        : " " + line.transcript.within();
                 if (next == null) line.node.spoil();
                 String got = (before.isEmpty() ? "nothing" : "nothing more") + end;
                 throw failure(json, before + got, -1, likely);

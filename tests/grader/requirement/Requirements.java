@@ -21,7 +21,6 @@ import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.MethodOrdererContext;
 import org.junit.jupiter.api.TestInfo;
 import org.junit.jupiter.api.TestMethodOrder;
-import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 import org.junit.jupiter.api.extension.ExtensionContext.StoreScope;
@@ -35,11 +34,7 @@ import tools.jackson.databind.json.JsonMapper;
 /// and must not rely on what others have left in it; one that did not answer, or has ended, is
 /// started anew.
 @TestMethodOrder(Requirements.ById.class)
-@Timeout(value = Requirements.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 public abstract class Requirements {
-    /// How long a requirement may take.
-    public static final int SECONDS = 20;
-    protected static final int SOON = HttpConnection.SOON;
     protected static final String DONE_ALREADY = "This part was done already.";
 
     private Context grading;

@@ -39,7 +39,8 @@ public final class Node implements Stage.Member {
 
     private static final Pattern READY =
             Pattern.compile("http://localhost:(\\d{1,5})/");
-    private static final int READY_SECONDS = 15;
+    private static final int READY_MS = 15_000;
+    private static final int ANSWER_MS = 5_000;
     private static final int HEAP_MB = 256;
     private static final int MAX_OUTPUT = 8 * 1024 * 1024;
     private static final int KEPT = 64 * 1024;
@@ -143,10 +144,11 @@ public final class Node implements Stage.Member {
 
     private int awaitReady() {
         int told;
+        int readyMs = Patience.ms(READY_MS);
         try {
-            told = ready.get(READY_SECONDS, TimeUnit.SECONDS);
+            told = ready.get(readyMs, TimeUnit.MILLISECONDS);
         } catch (TimeoutException e) {
-            throw new Trouble("It was not ready within " + READY_SECONDS
+            throw new Trouble("It was not ready within " + readyMs / 1000
                     + " s: it printed no line with"
                     + " http://localhost:PORT/, as Serve.run does. Does main loop or wait before"
                     + " it gets there?" + lastWords());
@@ -165,7 +167,7 @@ public final class Node implements Stage.Member {
     private boolean answersItself(int port) {
         if (port < 1 || port > 65535) return false;
         try (Socket socket = new Socket(InetAddress.getByName("127.0.0.1"), port)) {
-            socket.setSoTimeout(5_000);
+            socket.setSoTimeout(Patience.ms(ANSWER_MS));
             socket.getOutputStream()
                     .write(("HEAD /_/ready HTTP/1.1\r\nHost: localhost:" + port
                             + "\r\nConnection: close\r\n\r\n").getBytes());

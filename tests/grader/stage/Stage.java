@@ -41,9 +41,9 @@ public final class Stage implements AutoCloseable {
         this.folder = folder;
     }
 
-    /// After so many seconds there is no [#node] any more, so nothing more is checked.
-    public void limit(int seconds) {
-        ends = System.nanoTime() + seconds * 1_000_000_000L;
+    /// After so many milliseconds there is no [#node] any more, so nothing more is checked.
+    public void limit(int ms) {
+        ends = System.nanoTime() + ms * 1_000_000L;
     }
 
     /// A running node, started anew where it has ended or does not answer any more.

@@ -10,6 +10,7 @@ import grader.repo.Snapshots;
 import grader.repo.Trouble;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
+import grader.stage.Patience;
 import grader.stage.Stage;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -38,7 +39,9 @@ import org.junit.platform.launcher.core.LauncherFactory;
 /// requirement holds only where its test was seen to succeed; what was not discovered, skipped or
 /// aborted does not hold. Several may be graded at the same time.
 public final class Grading implements TestExecutionListener {
-    private static final int WALL_SECONDS = 90;
+    /// After these no requirement begins, and none goes on, where the machine is idle.
+    private static final int ALL_MS = 90_000;
+    private static final int EACH_MS = 20_000;
     /// Most of a grading is waiting, so two take little longer than one.
     private static final int SIDE_BY_SIDE = 2;
 
@@ -49,6 +52,7 @@ public final class Grading implements TestExecutionListener {
     private Stage stage;
     private Requirements.Context context;
     private String trouble;
+    private int eachMs;
 
     private Grading(Exercise exercise, Path file, long seed) {
         this.exercise = exercise;
@@ -177,7 +181,8 @@ public final class Grading implements TestExecutionListener {
     }
 
     private void check() {
-        stage.limit(WALL_SECONDS);
+        stage.limit(Patience.ms(ALL_MS));
+        eachMs = Patience.ms(EACH_MS);
         try (LauncherSession session = session()) {
             context.offer(session);
             session.getLauncher().execute(LauncherDiscoveryRequestBuilder.request()
@@ -186,6 +191,12 @@ public final class Grading implements TestExecutionListener {
                             .toArray(ClassSelector[]::new))
                     .configurationParameter(
                             "junit.jupiter.extensions.autodetection.enabled", "false")
+                    .configurationParameter(
+                            "junit.jupiter.execution.timeout.testable.method.default",
+                            eachMs + " ms")
+                    .configurationParameter(
+                            "junit.jupiter.execution.timeout.thread.mode.default",
+                            "SEPARATE_THREAD")
                     .build(), this);
         }
         if (trouble == null) trouble = stage.disorder();
@@ -223,7 +234,7 @@ public final class Grading implements TestExecutionListener {
         }
         if (thrown instanceof TimeoutException) {
             return new Failure(sent, "the end of this check",
-                    "none within " + Requirements.SECONDS + " s", -1,
+                    "none within " + eachMs / 1000 + " s", -1,
                     stage.tookTooLong(
                             "Something waits for ever, or takes far too long."));
         }
