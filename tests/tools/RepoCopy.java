@@ -30,10 +30,21 @@ final class RepoCopy {
                 }
             }
         }
-        if (Files.exists(root.resolve(".jbang"))) {
-            Files.createSymbolicLink(copy.resolve(".jbang"), root.resolve(".jbang"));
+        Path store = root.resolve(".jbang");
+        if (Files.exists(store)) {
+            Path own = Files.createDirectory(copy.resolve(".jbang"));
+            try (Stream<Path> all = Files.list(store)) {
+                for (Path each : all.filter(RepoCopy::isFetched).toList()) {
+                    Files.createSymbolicLink(own.resolve(each.getFileName()), each);
+                }
+            }
         }
         return copy;
+    }
+
+    /// What the launcher remembers of scripts is the copy's own: it may change them.
+    private static boolean isFetched(Path kept) {
+        return !kept.getFileName().toString().startsWith("said-");
     }
 
     /// Deletes a file or a folder; of a link only itself.
