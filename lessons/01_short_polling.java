@@ -86,7 +86,8 @@ class IfNoneMatch {
 // Both numbers are read as one snapshot, or we could send a state that
 // never was. `no-cache` lets a cache keep an answer, but it must ask us
 // before each use. In an outage, which the demo causes, 503 comes before
-// any 304, and `Retry-After` says in how many seconds to ask again.
+// any 304, and `Retry-After` says in how many seconds to ask again. (It may
+// also be a date; `retryAfter` in `page.js` reads both.)
 
 // %%
 class Site {
@@ -131,8 +132,9 @@ class Site {
 // These lines work until something goes wrong. `setInterval` asks again
 // while the last answer is still out, so a slow server gets more to do and
 // new answers are overwritten by old ones. A hidden tab slows the timer,
-// down to once a minute in Chromium, but nothing stops it. And whatever
-// `fetch` or `json()` throws becomes a global exception of the page.
+// down to once a minute in Chromium, which may later freeze the tab, but
+// the page itself never stops. And whatever `fetch` or `json()` throws,
+// nobody catches: it ends on the console.
 
 // %%
 interface NaivePoller {
@@ -173,10 +175,8 @@ interface CarefulPoll {
               count(response);
               if (response.status === 304) return null;
               if (!response.ok) {
-                const after = response.headers.get("Retry-After"); // seconds or a date
-                const ms = 1000 * after || Date.parse(after) - Date.now() || 0;
                 throw Object.assign(new Error(`status ${response.status}`),
-                  { wait: Math.min(ms, 86_400_000) }); // a day at most
+                  { wait: retryAfter(response) });
               }
               const stats = await response.json();
               return { stats, etag: response.headers.get("ETag") };
@@ -190,7 +190,8 @@ interface CarefulPoll {
 // The next poll is scheduled when the last one is over, so two never
 // overlap. After an error the pause doubles, up to 30 seconds, and is
 // never shorter than `Retry-After`, or all pages together knock the server
-// over as it comes back. Jitter keeps them from asking in step.
+// over as it comes back. Jitter on top, a fifth at most, keeps them from
+// asking in step.
 //
 // `stop` is an `AbortController`: the user's button aborts it, and so does
 // the target condition `done`. An answer that comes later is dropped.
@@ -340,15 +341,17 @@ class ShortPolling {
 // each poll costs is its head and the server's work.
 //
 // The cards measure it: about 780 bytes for a naive poll and its answer,
-// 700 for a careful one, and just 25 of them are the numbers. A 304 saves
+// 700 for a careful one, and just 25 of them are the numbers. (That is
+// HTTP/1.1; 2 and 3 send a field that repeats as a short index.) A 304 saves
 // more where bodies are large. Let a million users ask ten times a second:
 // 10 million requests and 7 GB, 56 Gbit, each second, nearly all of it to
 // hear that nothing is new.
 //
-// News waits for the next poll: the interval at worst, half of it on
-// average. Choose short polling where that is good enough and users are
-// few, or most polls bring news. For rare news that should arrive at once,
-// the server holds the request: lesson 02.
+// News waits for the next poll: half the interval on average, at worst all
+// of it and the jitter, and then for the answer to travel. Choose short
+// polling where that is good enough and users are few, or most polls bring
+// news. For rare news that should arrive at once, the server holds the
+// request: lesson 02.
 //
 // In a kernel, evaluate the cells and type
 // `Serve.start(8001, ShortPolling.routes()).port`: it shows 8001, and the

@@ -23,11 +23,11 @@
 //   participant B as Browser
 //   participant S as Server
 //   participant K as Bank
-//   B->>+S: GET /payments/1?after=0
+//   B->>+S: GET /payments/k3f9?after=0
 //   S-->>-B: 200, version 1
-//   B->>+S: GET /payments/1?after=1
+//   B->>+S: GET /payments/k3f9?after=1
 //   Note over B,S: held: nothing to say yet
-//   K->>S: PUT /payments/1/status
+//   K->>S: PUT /payments/k3f9/status
 //   S-->>-B: 200, version 2
 // ```
 //
@@ -38,6 +38,7 @@
 // %%
 import io.undertow.server.*;
 import io.undertow.util.*;
+import java.security.SecureRandom;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -139,7 +140,8 @@ class Payment {
     }
 
     synchronized List<Waiter> settle(String status) {
-        if (now.settled()) throw new Problem(409, "The payment is settled already.");
+        if (now.status().equals(status)) return List.of(); // a repeated PUT
+        if (now.settled()) throw new Problem(409, "It is " + now.status() + ".");
         now = new Snapshot(now.id(), status, now.version() + 1);
         return removeAll();
     }
@@ -150,14 +152,15 @@ class Payment {
 //
 // A waiter leaves with news, at its deadline, because its client closed
 // the connection, or because the server stops. The deadline is no error:
-// 204 says "nothing new, ask again"; 408 would blame the client for a
-// slow request, 504 is a gateway's word. 25 seconds stay below the 30 that
-// [RFC 6202, section 5.5](https://www.rfc-editor.org/rfc/rfc6202#section-5.5)
-// calls safer, and the 60 after which nginx gives up by default.
+// 204 means success without content, and in this API "nothing new, ask
+// again"; 408 would blame the client, 504 is a gateway's word. 25 seconds
+// stay below the 30 that RFC 6202 calls safer
+// ([section 5.5](https://www.rfc-editor.org/rfc/rfc6202#section-5.5)).
 //
 // `Prefer: wait=10` says how long the client is ready to wait
 // ([RFC 7240, section 4.3](https://www.rfc-editor.org/rfc/rfc7240#section-4.3)).
-// We cap it at 60; `wait=0` makes a short poll. Nothing is read while we
+// We cap it at 50, well below the 60 s after which nginx, by default, gives
+// up and answers 504; `wait=0` makes a short poll. Nothing is read while we
 // hold, so `onGone` listens for a client that leaves. And since strangers
 // can use waiters up, there is a cap.
 
@@ -196,7 +199,13 @@ class Waiting {
 // %% [markdown]
 // ## The server's side, put together
 //
-// The bank settles a payment once; a second word from it is a conflict.
+// The bank settles a payment once. A PUT may be repeated, as when its
+// answer was lost, so the same word again is confirmed and changes nothing
+// ([RFC 9110, section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2));
+// another word is a conflict. Ids are random. Numbers from 1 can be guessed,
+// and begin again when the server does: Ada's page would be told of Bob's
+// payment.
+//
 // To wake the waiters we hand each answer to the I/O thread of its
 // exchange; no handler ever blocks. Every answer is true for one moment
 // and one client, so `no-store` keeps all caches out. (Old payments are
@@ -206,11 +215,11 @@ class Waiting {
 class Desk {
     final Map<String, Payment> payments = new ConcurrentHashMap<>();
     final Waiting waiting = new Waiting();
-    private final AtomicInteger lastId = new AtomicInteger();
+    private final SecureRandom random = new SecureRandom();
 
     void pay(HttpServerExchange exchange, byte[] body) {
         Http.integer(Http.object(body), "amount", 1, 99_999_999);
-        String id = "" + lastId.incrementAndGet();
+        String id = Long.toUnsignedString(random.nextLong(), 36);
         payments.put(id, new Payment(id));
         exchange.getResponseHeaders().put(Headers.LOCATION, "/payments/" + id);
         Http.json(exchange, 201, payments.get(id).now());
@@ -220,7 +229,7 @@ class Desk {
         long after = Http.queryInteger(exchange, "after", 0, 0, 1L << 53);
         Waiter waiter = new Waiter(payment(exchange), exchange, after);
         exchange.dispatch(SameThreadExecutor.INSTANCE,
-                () -> waiting.hold(waiter, Http.preferredWait(exchange, 25, 60)));
+                () -> waiting.hold(waiter, Http.preferredWait(exchange, 25, 50)));
     }
 
     void settle(HttpServerExchange exchange, byte[] body) {
@@ -255,23 +264,30 @@ class Desk {
 // %% [markdown]
 // ## The browser's side
 //
-// The client asks again at once after news and after a deadline. It
-// pauses only after an error: longer each time, with some chance in it so
-// that not all come back at once, and never less than `Retry-After` says.
-// It stops when the payment is settled, when `signal` is aborted (the user
-// leaves the page), and on an answer that will not get better.
+// The client asks again after news and after a deadline, five times a
+// second at most: a proxy that answers too soon must not make it a loop.
+// After an error it pauses, longer each time. What `Retry-After` asks for
+// comes first (`retryAfter` in `page.js` reads both of its forms), and some
+// chance on top, or all clients would come back in the same instant.
 //
 // `fetch` resolves when the head of the answer is there;
-// `response.json()` waits for the body and parses it. Chromium lets one
-// request at a time fetch a URL into its cache, and others to the same
-// URL wait, for up to 20 s; `cache: "no-store"` keeps the cache out of it.
+// `response.json()` waits for the body and parses it. Only then an answer
+// counts: a log-in page with status 200 is an error as well.
+//
+// The client stops when the payment is settled, when `signal` is aborted
+// (the user leaves the page), and on an answer that will be the same next
+// time. Chromium lets one request at a time fetch a URL into its cache, and
+// others to the same URL wait, for up to 20 s; `cache: "no-store"` keeps
+// the cache out of it.
 
 // %%
 interface LongPoller {
     // language=JavaScript
     String SCRIPT = """
             async function longPoll(id, { signal, show, count }) {
+              const final = [400, 401, 403, 404, 410];
               for (let version = 0, errors = 0; !signal.aborted;) {
+                const next = performance.now() + 200; // not earlier
                 let response;
                 try {
                   response = await fetch(`/payments/${id}?after=${version}`, {
@@ -279,18 +295,20 @@ interface LongPoller {
                     cache: "no-store",
                   });
                   count(response);
-                  if (response.status === 404) return; // will not get better
+                  if (final.includes(response.status)) return;
                   if (!response.ok) throw new Error(`status ${response.status}`);
+                  if (response.status !== 204) { // which is the deadline
+                    const payment = await response.json();
+                    version = payment.version;
+                    show(payment);
+                    if (payment.status !== "pending") return; // the target condition
+                  }
                   errors = 0;
-                  if (response.status === 204) continue; // the deadline: ask again
-                  const payment = await response.json();
-                  version = payment.version;
-                  show(payment);
-                  if (payment.status !== "pending") return; // the target condition
+                  await pause(next - performance.now(), signal);
                 } catch (error) {
-                  const asked = Number(response?.headers.get("Retry-After")) || 0;
-                  const backoff = Math.min(30, 2 ** errors++) * (0.5 + Math.random());
-                  await pause(1000 * Math.max(asked, backoff), signal);
+                  const backoff = 1000 * Math.min(30, 2 ** errors++);
+                  const asked = response ? retryAfter(response) : 0;
+                  await pause(asked + backoff * (0.5 + Math.random()), signal);
                 }
               }
             }
@@ -371,9 +389,9 @@ class LongPolling {
 //    *pending*; the short polls come and go, most with status 204.
 // 2. Set the short poller to 20 s, press *Pay*, and let the bank answer a
 //    second later. Compare the two stalenesses.
-// 3. Press *Pay* and hold a request by hand, with the payment's number in
-//    place of 1; 204 comes after 5 s, or 200 as soon as the bank answers:
-//    `curl -i -H 'Prefer: wait=5' 'http://localhost:8002/payments/1?after=1'`
+// 3. Press *Pay* and hold a request by hand, with the payment's id in
+//    place of ID; 204 comes after 5 s, or 200 as soon as the bank answers:
+//    `curl -i -H 'Prefer: wait=5' 'http://localhost:8002/payments/ID?after=1'`
 //
 // ## What it costs, and when to choose it
 //

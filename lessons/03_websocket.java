@@ -18,8 +18,8 @@
 //
 // A WebSocket asks once: **one HTTP request turns its TCP connection into
 // a channel on which both sides send whenever they like**. From then on a
-// message costs its text and 2 to 14 bytes. Trading, live analytics,
-// online games and documents that many people edit need that.
+// message costs its text and 2 to 14 bytes. Chats, online games and
+// documents that many people edit need that.
 //
 // ```mermaid
 // sequenceDiagram
@@ -112,7 +112,7 @@ record Mistake(String type, String reason) {}
 // pings, and calls an `Endpoint` when its connection opens, has a message
 // or ends, by a close frame or by a reset. What makes no sense is answered
 // with an error, and its sender stays, unless it leaves 100 errors unread
-// (`getAsyncRemote` queues without bound). What breaks the rules ends the
+// (Undertow's `getAsyncRemote` queues without bound). What breaks the rules ends the
 // connection: a text over 65,536 bytes with 1009, binary with 1003. The
 // container would ignore binary in silence, so we have to say so.
 //
@@ -182,8 +182,9 @@ class Guest extends Endpoint {
 // %% [markdown]
 // ## Telling everybody, and who is too slow
 //
-// `getAsyncRemote().sendText` queues without bound: one client that stops
-// reading takes the whole heap. So what is for all goes another way.
+// Undertow's `getAsyncRemote().sendText` queues without bound (Tomcat's
+// throws): one client that stops reading takes the whole heap. So what is
+// for all goes another way.
 // `Broadcast` encodes a message once and hangs it on a chain. A client
 // remembers the link it has reached, and takes the next one when its
 // socket has room. A thousand slow clients share the same links, and
@@ -251,8 +252,10 @@ class Room {
 // ## The browser's side
 //
 // `new WebSocket` never reconnects by itself. We do, after a pause that
-// grows and varies, so that 8,000 clients of a restarted server do not
-// come back in the same second. A close that we asked for is final.
+// grows, and is drawn from a window that fits how many were online: of
+// 8,000 clients of a restarted server about 500 come back each second. A
+// close that we asked for is final. (A handshake that is refused for good
+// looks the same to a script: 1006. Exercise 03's page asks why by `fetch`.)
 //
 // `send` never blocks: what the network does not take waits in the
 // browser's memory. `bufferedAmount` says how much, so we look first.
@@ -262,24 +265,31 @@ interface ChatClient {
     // language=JavaScript
     String SCRIPT = """
             const here = location.origin.replace("http", "ws"); // https becomes wss
+            const pauseAfter = (failures, online) => 500 + Math.random()
+              * Math.min(60_000, Math.max(1_000, 2 * online) * 2 ** failures);
 
             function chat(name, { hear, show, server = here }) {
-              let socket, timer, openedAt, wanted, failures = 0;
+              let socket, timer, openedAt, wanted, back, failures = 0, online = 1;
               function join() {
                 clearTimeout(timer);
+                socket?.close(1000); // one at a time, and only it is heard
                 wanted = true;
                 openedAt = Infinity;
                 const url = `${server}/chat?name=${encodeURIComponent(name)}`;
-                socket = new WebSocket(url, "chat.v1");
-                socket.onopen = () => { openedAt = performance.now(); show("open"); };
-                socket.onmessage = ({ data }) => hear(lineOf(JSON.parse(data)));
-                socket.onclose = ({ code }) => {
+                const own = socket = new WebSocket(url, "chat.v1");
+                own.onopen = () => { openedAt = performance.now(); show("open"); };
+                own.onmessage = ({ data }) => own === socket && heard(JSON.parse(data));
+                own.onclose = ({ code }) => {
+                  if (own !== socket) return;
                   if (!wanted) return show(`left, ${code}`);
                   if (performance.now() - openedAt > 10_000) failures = 0;
-                  const cap = Math.min(30_000, 1000 * 2 ** failures++);
-                  timer = setTimeout(join, cap * (0.5 + Math.random() / 2));
+                  timer = setTimeout(join, pauseAfter(failures++, online));
                   show(`lost, ${code}`);
                 };
+              }
+              function heard(event) {
+                online = event.online ?? online;
+                hear(lineOf(event));
               }
               function leave() {
                 wanted = false;
@@ -292,8 +302,8 @@ interface ChatClient {
                 socket.send(JSON.stringify({ type: "message", text }));
                 return true;
               }
-              addEventListener("pagehide", leave);
-              addEventListener("pageshow", ({ persisted }) => persisted && join());
+              addEventListener("pagehide", () => { back = wanted; leave(); });
+              addEventListener("pageshow", (on) => on.persisted && back && join());
               join();
               return { join, leave, say, socket: () => socket };
             }
@@ -380,21 +390,18 @@ class Websocket {
 // ## What it costs, and when to choose it
 //
 // - **Resources**: a client costs a socket and about 9 KiB of heap here,
-//   silent or not. **Limits** are file descriptors, memory and fan-out;
-//   "2,000 to 5,000 connections" is some provider's quota.
+//   silent or not. **Limits** are file descriptors, memory and fan-out.
 // - **Load balancers** spread connections, not messages: a new server gets
 //   none of the old ones. **Sticky sessions** are for transports of many
 //   requests; a TCP connection stays where it is by nature.
-// - **Scaling** to two servers takes a broker between them, or clients of
-//   one never hear those of the other.
-// - **Authentication**: `new WebSocket` cannot set headers, and cookies let
-//   any site connect in a user's name. So we check `Origin`.
+// - **Scaling** to two servers takes a broker between them, or a room lives
+//   on one of them.
+// - **Authentication**: `new WebSocket` cannot set headers. A `SameSite=None`
+//   cookie lets any site connect in a user's name: so we check `Origin`.
 // - **Firewalls and proxies** let most of `wss` through. A proxy must
 //   forward `Upgrade`, and its patience must outlast our pings.
-// - **Testing**: Autobahn for the protocol, Playwright for pages, the JDK's
-//   own client for the rest.
-// - **Dropped connections**: reconnect first. Where WebSocket is blocked
-//   for good, fall back to polling (lessons 01 and 02).
+// - **Testing**: Autobahn, Playwright for pages, else the JDK's own client.
+// - **Dropped connections**: reconnect; where all are blocked, poll (01, 02).
 // - **Clean-up**: `onClose` forgets a client; who vanishes without a word
 //   is found by reading, or at last by the pings.
 //

@@ -65,8 +65,8 @@ interface Event {
     static String parse(byte[] body) {
         var event = Http.object(body);
         String type = Http.text(event, "type");
-        if (!type.matches("[^\r\n\0]+")) throw new Problem(400,
-                "'type' must be one line of text.");
+        if (!type.matches("(?!(reset|tick)$)[^\r\n\0]+")) throw new Problem(400,
+                "'type' must be one line of text, and no type of the stream's own.");
         var data = event.get("data");
         if (data == null) throw new Problem(400, "'data' is missing.");
         String text = data.isString() ? data.stringValue() : data.toString();
@@ -126,11 +126,10 @@ class Log {
 // %% [markdown]
 // ## A stream is a position, not a thread
 //
-// Node's `res.send` ends an answer, `res.write` keeps it open; our channel
-// stays open until we end the exchange. It takes what the socket takes; the
-// rest waits until it is writable, then goes out with what came since.
-// A slow reader slows nobody. One that falls behind the kept events is cut;
-// it comes back, and resumes or hears that it missed some.
+// Express's `res.send` ends an answer, `res.write` keeps it open, as we do.
+// Our channel takes what the socket takes; the rest waits until there is
+// room, and goes out with what came since. A slow reader slows nobody. One
+// that falls behind the kept events is cut, and resumes or gets a reset.
 
 // %%
 class EventStream {
@@ -248,10 +247,10 @@ class Feed {
 //
 // A browser that reconnects sends `Last-Event-ID`. A page that knows an id
 // from before puts it into the URL, as it cannot set headers; the header
-// wins. `no-cache` and `X-Accel-Buffering` ask proxies to pass each event
-// on at once. A comment every 15 seconds keeps a quiet stream from looking
-// dead; `onGone` notices a reader that left. `?ticks=1` adds the server's
-// gauges every 5 seconds, without an id: nobody wants old ones replayed.
+// wins. `X-Accel-Buffering` asks nginx to pass each event on at once. A
+// comment every 15 seconds keeps a quiet stream from looking dead; `onGone`
+// sees a connection end, not a laptop that is shut. `?ticks=1` adds the
+// server's gauges every 5 seconds, without an id: nobody replays old ones.
 
 // %%
 record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) {
@@ -302,8 +301,8 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // server restarts silences the page for good. We see that as `CLOSED`, ask
 // with HEAD whether it was 204, the intended end, and else begin again
 // with the last id, which is on the event, not on the source. On `reset` we
-// load the whole state, which says up to which id it goes, and go on from
-// there. Ids rise, so one that does not is a duplicate.
+// load the whole state, with the id it goes up to, and go on from there,
+// later each time if only resets come. Ids rise, or are duplicates.
 
 // %%
 interface Subscriber {
@@ -313,8 +312,12 @@ interface Subscriber {
               const { types, show, load, state, signal } = page;
               if (signal.aborted) return;
               const source = new EventSource(`/events?${query}&lastEventId=${last}`);
-              signal.addEventListener("abort", () => source.close());
-              source.onopen = () => state("open", (failures = 0));
+              const again = async (seconds) => {
+                await pause(1000 * seconds * (0.5 + Math.random()), signal);
+                subscribe(query, page, last, failures + 1);
+              };
+              signal.onabort = () => source.close();
+              source.onopen = () => state("open");
               source.onerror = async (event) => {
                 if (event instanceof MessageEvent) return; // published as "error"
                 state(["reconnecting", "", "closed"][source.readyState]);
@@ -322,16 +325,15 @@ interface Subscriber {
                 const head = { method: "HEAD", cache: "no-store", signal };
                 const answer = await fetch(`/events?${query}`, head).catch(() => null);
                 if (answer?.status === 204) return state("ended");
-                const backoff = Math.min(30, 2 ** failures) * (0.5 + Math.random());
-                await pause(1000 * backoff, signal);
-                subscribe(query, page, last, failures + 1);
+                again(Math.min(30, 2 ** failures));
               };
               source.addEventListener("reset", async () => {
                 source.close();
-                const id = await load().catch(() => pause(1000, signal));
-                subscribe(query, page, id ?? last, failures + 1);
+                last = await load().catch(() => last);
+                again(failures && Math.min(30, 2 ** failures)); // the first: at once
               });
               const receive = (event) => {
+                failures = 0; // not when it opens: the next thing may be a reset
                 const id = Number(event.lastEventId); // a tick carries the newest one
                 if (id > last || event.type === "tick") show(event);
                 if (id > last) last = id;
@@ -356,7 +358,7 @@ interface Subscriber {
 // for all its tabs. With six streams open, the next request waits.
 //
 // **End it.** `DELETE` ends the streams. Each tab asks once more; 204 sets
-// its `readyState` to 2 for good. The next notice reopens the feed.
+// its `readyState` to 2, and so does our HEAD. A notice reopens the feed.
 
 // %%
 class ServerSentEvents {
@@ -391,7 +393,7 @@ class ServerSentEvents {
 // ## Try it
 //
 // 1. Run `curl -N 'http://localhost:8004/events?ticks=1'` and publish on
-//    the page. These are all the bytes; a tick comes every 5 seconds.
+//    the page. `-i --raw` shows the rest: the head, the sizes of chunks.
 // 2. Publish two lines, and find two `data: ` lines in one event:
 //    `curl -H 'Content-Type: application/json' -d '{"type":"notice",
 //    "data":"one\ntwo"}' http://localhost:8004/events`
@@ -402,7 +404,7 @@ class ServerSentEvents {
 // - Browsers: all have it, without request headers, POST, and binary.
 // - Connections: six per host over HTTP/1.1; HTTP/2 shares one.
 // - Time-outs: proxies cut what is idle. Comments keep it busy.
-// - Hidden tabs: timers slow down, discarded tabs go. Resume mends it.
+// - Hidden tabs: timers slow down. A discarded tab is loaded anew.
 // - Resources: a socket and about 5 KiB of heap each, and no thread.
 // - Load balancers: a server that is added gets the new streams only.
 // - Stickiness: a resumed stream may meet a server with another log.

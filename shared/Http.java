@@ -74,8 +74,11 @@ public final class Http {
             exchange.getResponseHeaders().put(new HttpString(problem.header),
                     problem.value);
         }
-        String title = problem.status == 421 ? "Misdirected Request"
-                : StatusCodes.getReason(problem.status);
+        String title = switch (problem.status) { // of RFC 9110, where Undertow has older ones
+            case 413 -> "Content Too Large";
+            case 421 -> "Misdirected Request";
+            default -> StatusCodes.getReason(problem.status);
+        };
         exchange.setReasonPhrase(title);
         Map<String, Object> body = new LinkedHashMap<>();
         body.put("status", problem.status);

@@ -201,12 +201,13 @@ interface Poller {
                     cache: "no-store", signal,
                   });
                   if (response.ok) {
+                    const stock = await response.json(); // may break off
                     etag = response.headers.get("ETag");
-                    show(response.status, await response.json());
+                    show(response.status, stock);
                   } else if (response.status === 304) {
                     show(304);
                   } else {
-                    wait = 1000 * response.headers.get("Retry-After") || 2000;
+                    wait = (retryAfter(response) || 2000) + 200 * Math.random();
                     failed(response.status, (await response.json()).detail, wait);
                   }
                 } catch (error) {

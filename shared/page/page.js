@@ -3,6 +3,17 @@
 
 const byId = (id) => document.getElementById(id);
 
+/**
+ * How many milliseconds an answer's Retry-After asks for: seconds, or a date, which is read by
+ * the answer's own Date, as this clock may be off; a day at most, 0 where nothing can be read.
+ */
+const retryAfter = ({ headers }) => {
+  const after = headers.get("Retry-After");
+  const ms = /^\d+$/.test(after) ? 1000 * after
+    : Date.parse(after) - (Date.parse(headers.get("Date")) || Date.now());
+  return Math.min(Math.max(ms || 0, 0), 86_400_000);
+};
+
 /** setTimeout as a promise; an aborted signal ends the pause at once. */
 const pause = (ms, signal) => new Promise((resolve) => {
   const timer = setTimeout(done, ms);

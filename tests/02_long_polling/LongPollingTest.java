@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.microsoft.playwright.options.ColorScheme;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
@@ -181,10 +182,13 @@ class LongPollingTest {
     }
 
     @Test
-    @DisplayName("a settled payment stays as it is: 409")
+    @DisplayName("a settled payment stays as it is: the same word is confirmed, another one is 409")
     void settledOnce() throws Exception {
         String path = pay();
         assertEquals(200, settle(path, "failed").status());
+        RawHttp.Answer again = settle(path, "failed");
+        assertEquals(200, again.status(), "the same word, repeated");
+        assertTrue(again.text().contains("\"version\":2"), again::toString);
         assertEquals(409, settle(path, "succeeded").status());
         assertEquals(400, settle(path, "pending").status());
         assertEquals(400, ask("PUT", path + "/status", "{}").status());
@@ -338,7 +342,7 @@ class LongPollingTest {
                 followed.add(clients.submit(() -> {
                     turn.await();
                     try (RawHttp raw = new RawHttp(server.port)) {
-                        raw.request("GET", path + "?after=1", null, "Prefer: wait=60");
+                        raw.request("GET", path + "?after=1", null, "Prefer: wait=50");
                         RawHttp.Answer answer = raw.answer();
                         synchronized (heard) {
                             if (answer.status() == 200) heard.add(path);
@@ -386,17 +390,69 @@ class LongPollingTest {
         try (Chromium chromium = Chromium.open(server, 1440, ColorScheme.DARK)) {
             chromium.click("miss");
             chromium.see("#outcome",
-                    "one step: 200 after \\d+ ms. Naive: 200 after ([5-9]|1\\d)\\.\\d s; nobody woke it");
+                    "one step: 200 after \\d+ ms."
+                            + " Naive: 200 after ([5-9]|1\\d)\\.\\d s; nobody woke it");
             chromium.seeWire("^200 OK, held [\\d.]+ s$");
             chromium.click("spin");
             chromium.see("#outcome", "^20 requests in ");
-            chromium.seeWire("^GET /payments/\\d+$");
+            chromium.seeWire("^GET /payments/\\w+$");
             chromium.click("leave");
             chromium.see("#outcome", "held: 0 before, 1 with ours, 0 after");
             chromium.seeWire("^connection closed$");
             chromium.click("six");
             chromium.see("#outcome", "was answered after (3.9|4.\\d) s");
             chromium.screenshot("02-wide-dark");
+        }
+    }
+
+    /// When the long poller has asked, in ms from its first request: until it ends, or `n` times.
+    ///
+    /// @param answer JavaScript for the answer to request `n`
+    private static double[] asked(Chromium chromium, int n, String answer) {
+        List<?> at = (List<?>) chromium.page.evaluate("""
+                async () => {
+                  const real = window.fetch;
+                  const asked = [];
+                  const stop = new AbortController();
+                  window.fetch = async (url) => {
+                    asked.push(performance.now());
+                    const n = asked.length;
+                    if (n === %d) stop.abort();
+                    return %s;
+                  };
+                  try {
+                    await longPoll("x", { signal: stop.signal, show() {}, count() {} });
+                    return asked.map((each) => each - asked[0]);
+                  } finally {
+                    window.fetch = real;
+                  }
+                }""".formatted(n, answer));
+        return at.stream().mapToDouble(each -> ((Number) each).doubleValue()).toArray();
+    }
+
+    @Test
+    @DisplayName("the long poller: a log-in page is an error each time, 204 no loop, 410 the end")
+    void faults() throws Exception {
+        try (Chromium chromium = Chromium.open(server)) {
+            double[] login = asked(chromium, 4, "new Response('<html>')");
+            assertTrue(login[3] - login[2] >= 2_000, "the third pause is longer: "
+                    + Arrays.toString(login));
+            double[] empty = asked(chromium, 6, "new Response(null, { status: 204 })");
+            assertTrue(empty[5] >= 990, "five a second: " + Arrays.toString(empty));
+            for (int status : List.of(400, 401, 403, 404, 410)) {
+                assertEquals(1, asked(chromium, 2, "new Response('', { status: "
+                        + status + " })").length, "requests after " + status);
+            }
+            double[] later = asked(chromium, 2,
+                    """
+                    new Response("", { status: 503, headers: { "Retry-After": "1" } })""");
+            assertTrue(later[1] >= 1_490, "chance on top: " + Arrays.toString(later));
+            double[] date = asked(chromium, 2, """
+                    new Response("", { status: 503, headers: {
+                      "Date": "Sun, 06 Nov 1994 08:49:37 GMT",
+                      "Retry-After": "Sun, 06 Nov 1994 08:49:39 GMT" } })""");
+            assertTrue(date[1] >= 2_490, "by the answer's clock: "
+                    + Arrays.toString(date));
         }
     }
 

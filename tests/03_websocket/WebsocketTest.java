@@ -917,6 +917,44 @@ class WebsocketTest {
     }
 
     @Test
+    @DisplayName("the client: one socket whatever it is told, and a herd that comes back is spread")
+    void client() throws Exception {
+        try (Chromium chromium = Chromium.open(server)) {
+            Object states = chromium.page.evaluate("""
+                    async () => {
+                      const states = [];
+                      const until = async (state) => {
+                        for (let i = 0; i < 500 && states.at(-1) !== state; i++) await pause(20);
+                      };
+                      const twin = chat("eve", { hear() {}, show: (it) => states.push(it) });
+                      await until("open");
+                      twin.leave();
+                      states.length = 0;
+                      twin.join();
+                      await until("open");
+                      const { online } = await (await fetch("/online")).json();
+                      twin.leave();
+                      await until("left, 1000");
+                      dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+                      await pause(200);
+                      return [online, ...states];
+                    }""");
+            assertEquals("[3, open, left, 1000]",
+                    states.toString(),
+                    "ada, bob and one eve; who has left does not come back");
+            int fullest = (int) chromium.page.evaluate("""
+                    () => {
+                      const seconds = new Array(60).fill(0);
+                      for (let i = 0; i < 8000; i++) {
+                        seconds[Math.floor(pauseAfter(0, 8000) / 1000)]++;
+                      }
+                      return Math.max(...seconds);
+                    }""");
+            assertTrue(fullest < 700, "of 8,000 come back in one second: " + fullest);
+        }
+    }
+
+    @Test
     @DisplayName("the page: a client whose server is gone comes back when the server does")
     void reconnect() throws Exception {
         try (Chromium chromium = Chromium.open(server, 390, ColorScheme.LIGHT)) {

@@ -290,6 +290,7 @@ class ServerSentEventsTest {
                     "{",
                     "{\"type\":\"a\\nb\",\"data\":1}", "{\"type\":\"a\\r\",\"data\":1}",
                     "{\"type\":\"\\u0000\",\"data\":1}",
+                    "{\"type\":\"reset\",\"data\":1}", "{\"type\":\"tick\",\"data\":1}",
                     "{\"type\":\"x\\r\\nid: 1\",\"data\":1}",
                     "{\"type\":\"\\ud800\",\"data\":1}",
                     "{\"type\":\"t\",\"data\":\"\\ud800\"}",

@@ -58,7 +58,7 @@ class LoadTest {
             String path =
                     RawHttp.ask(server.port, "POST", "/payments", "{\"amount\":1}")
                             .header("location");
-            String poll = crowd.get(path + "?after=1", "Prefer: wait=60");
+            String poll = crowd.get(path + "?after=1", "Prefer: wait=50");
             crowd.joinSilently(500, poll);
             settlesAt(server, "/waiting", 500, PATIENCE);
             long threads = threads(server);
@@ -75,7 +75,7 @@ class LoadTest {
                             .header("location");
             for (boolean reset : new boolean[] {false, true}) {
                 crowd.joinSilently(MANY,
-                        crowd.get(other + "?after=1", "Prefer: wait=60"));
+                        crowd.get(other + "?after=1", "Prefer: wait=50"));
                 settlesAt(server, "/waiting", MANY, PATIENCE);
                 crowd.leave(reset);
                 settlesAt(server, "/waiting", 0, PATIENCE);

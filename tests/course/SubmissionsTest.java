@@ -1,3 +1,4 @@
+import static org.junit.jupiter.api.Assertions.assertAll;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -8,6 +9,7 @@ import grader.verdict.Grading;
 import grader.verdict.Verdict;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -15,6 +17,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
@@ -105,25 +108,26 @@ class SubmissionsTest {
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("Verify#exercises")
-    @DisplayName("each requirement has two wrong submissions and three hints, each exercise three right ones")
+    @DisplayName("an exercise has 4 to 6 requirements and three other right answers, each requirement two wrong submissions and three hints")
     void enough(Exercise exercise) {
         var wrong = Submission.all("wrong").stream()
                 .flatMap(each -> each.fails().stream())
                 .collect(Collectors.groupingBy(id -> id, Collectors.counting()));
         long right = Submission.all("right").stream()
                 .filter(each -> each.exercise().equals(exercise)).count();
-        assertTrue(right >= 3,
-                exercise + " has " + right + " other right answers, and wants 3");
         var results = Grading.undecided(exercise);
-        assertTrue(results.size() >= 4 && results.size() <= 6,
-                () -> exercise + " has " + results.size()
-                        + " requirements, and wants 4 to 6");
+        List<Executable> wants = new ArrayList<>();
+        wants.add(() -> assertTrue(right >= 3,
+                right + " other right answers, and wants 3"));
+        wants.add(() -> assertTrue(results.size() >= 4 && results.size() <= 6,
+                results.size() + " requirements, and wants 4 to 6"));
         for (var result : results) {
-            assertTrue(wrong.getOrDefault(result.id(), 0L) >= 2,
-                    () -> result.id() + " has " + wrong.get(result.id())
-                            + " wrong submissions, and wants 2");
-            assertEquals(3, exercise.hints(result.id()).size(),
-                    "hints of " + result.id());
+            long caught = wrong.getOrDefault(result.id(), 0L);
+            wants.add(() -> assertTrue(caught >= 2, result.id() + " has " + caught
+                    + " wrong submissions, and wants 2"));
+            wants.add(() -> assertEquals(3, exercise.hints(result.id()).size(),
+                    "hints of " + result.id()));
         }
+        assertAll(exercise + " has", wants);
     }
 }

@@ -72,7 +72,7 @@ class WireTest {
                     "OPTIONS /waiting", "204 No Content"},
                 {"POST /payments" + head + json + "Content-Length: 70000\r\n\r\n"
                         + "x".repeat(70_000),
-                    "POST /payments", "413 Request Entity Too Large"}};
+                    "POST /payments", "413 Content Too Large"}};
             for (String[] step : steps) {
                 raw.send(step[0]).answer(step[1].startsWith("HEAD"));
                 assertEquals(step[1], watcher.next().get("label").asString());

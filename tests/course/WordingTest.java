@@ -44,7 +44,9 @@ class WordingTest {
         for (int i = 0; i < Math.max(wanted.size(), told.size()); i++) {
             assertEquals(i < wanted.size() ? wanted.get(i) : null,
                     i < told.size() ? told.get(i) : null,
-                    file.getFileName() + ":" + (i + 1));
+                    file.getFileName() + ":" + (i + 1)
+                            + " (WORDING=write ./jbang verify "
+                            + exercise.number() + " Wording writes it anew)");
         }
     }
 
