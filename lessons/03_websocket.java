@@ -112,9 +112,9 @@ record Mistake(String type, String reason) {}
 // pings, and calls an `Endpoint` when its connection opens, has a message
 // or ends, by a close frame or by a reset. What makes no sense is answered
 // with an error, and its sender stays, unless it leaves 100 errors unread
-// (Undertow's `getAsyncRemote` queues without bound). What breaks the rules ends the
-// connection: a text over 65,536 bytes with 1009, binary with 1003. The
-// container would ignore binary in silence, so we have to say so.
+// (Undertow's `getAsyncRemote` queues without bound). What breaks the rules
+// ends the connection: a text over 65,536 bytes with 1009, binary with 1003.
+// The container would ignore binary in silence, so we have to say so.
 //
 // A laptop that is shut sends no farewell. We ping every 20 seconds, and
 // end with 1001 what was silent for 60. Any byte is a sign of life, a part
@@ -184,11 +184,10 @@ class Guest extends Endpoint {
 //
 // Undertow's `getAsyncRemote().sendText` queues without bound (Tomcat's
 // throws): one client that stops reading takes the whole heap. So what is
-// for all goes another way.
-// `Broadcast` encodes a message once and hangs it on a chain. A client
-// remembers the link it has reached, and takes the next one when its
-// socket has room. A thousand slow clients share the same links, and
-// nobody waits for them; who is 10,000 messages or 32 MiB behind is cut
+// for all goes another way. `Broadcast` encodes a message once and hangs it
+// on a chain. A client remembers the link it has reached, and takes the next
+// one when its socket has room. A thousand slow clients share the same links,
+// and nobody waits for them; who is 10,000 messages or 32 MiB behind is cut
 // off with 1013. And who talks faster than all can be told is not read
 // for a while, so that TCP slows it down.
 //

@@ -227,10 +227,9 @@ class WebhookTest {
         }
 
         /// The next request about `payment`; those of other tests' payments are answered 200.
-        Heard next(String payment, int seconds) throws Exception {
-            Heard next = nextOrNull(payment, seconds * 1_000);
-            assertNotNull(next,
-                    "no request about " + payment + " within " + seconds + " s");
+        Heard next(String payment) throws Exception {
+            Heard next = nextOrNull(payment, (int) SOON.toMillis());
+            assertNotNull(next, "no request about " + payment + " within " + SOON);
             return next;
         }
 
@@ -338,7 +337,7 @@ class WebhookTest {
         try (Receiver receiver = new Receiver()) {
             register(receiver.url());
             String payment = pay();
-            Heard heard = receiver.next(payment, 30);
+            Heard heard = receiver.next(payment);
             heard.answer(200);
             assertEquals("POST /hook?a=b%20c HTTP/1.1", heard.line());
             assertEquals("127.0.0.1:" + receiver.listening.getLocalPort(),
@@ -369,15 +368,15 @@ class WebhookTest {
         try (Receiver receiver = new Receiver(); Receiver elsewhere = new Receiver()) {
             register(receiver.url());
             String gone = pay();
-            receiver.next(gone, 30).answer(410);
+            receiver.next(gone).answer(410);
             String fine = pay();
-            receiver.next(fine, 30).answer(299);
+            receiver.next(fine).answer(299);
             String payment = pay();
-            Heard first = receiver.next(payment, 30);
+            Heard first = receiver.next(payment);
             first.answer(500);
-            Heard second = receiver.next(payment, 30);
+            Heard second = receiver.next(payment);
             second.answer(307, "Location: " + elsewhere.url() + "\r\n");
-            Heard third = receiver.next(payment, 30);
+            Heard third = receiver.next(payment);
             third.answer(201);
             double one = gap(first, second);
             double two = gap(second, third);
@@ -431,9 +430,9 @@ class WebhookTest {
         try (Receiver receiver = new Receiver()) {
             register(receiver.url());
             String silent = pay();
-            Heard unanswered = receiver.next(silent, 30);
+            Heard unanswered = receiver.next(silent);
             String dribbled = pay();
-            Heard slow = receiver.next(dribbled, 30);
+            Heard slow = receiver.next(dribbled);
             slow.answer("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
             Thread.ofVirtual().start(() -> {
                 try {
@@ -446,7 +445,7 @@ class WebhookTest {
                 }
             });
             String flooded = pay();
-            Heard flood = receiver.next(flooded, 30);
+            Heard flood = receiver.next(flooded);
             flood.answer("HTTP/1.1 200 OK\r\n\r\n");
             Thread.ofVirtual().start(() -> {
                 byte[] water = new byte[64 * 1024];
@@ -457,9 +456,9 @@ class WebhookTest {
                 }
             });
             String lying = pay();
-            receiver.next(lying, 30).answer("SSH-2.0-nonsense\r\n\r\n");
+            receiver.next(lying).answer("SSH-2.0-nonsense\r\n\r\n");
             String cut = pay();
-            receiver.next(cut, 30).socket().close();
+            receiver.next(cut).socket().close();
             for (String payment : List.of(flooded, lying, cut)) {
                 JsonNode row = rows(payment, 1).getFirst();
                 assertEquals("no valid HTTP answer", row.get("error").stringValue(),
@@ -486,7 +485,7 @@ class WebhookTest {
         try (Receiver receiver = new Receiver()) {
             register(receiver.url());
             String payment = pay();
-            receiver.next(payment, 30)
+            receiver.next(payment)
                     .answer("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n"
                             + "x".repeat(500_000));
             assertEquals(200, rows(payment, 1).getFirst().get("status").intValue());
@@ -785,8 +784,7 @@ class WebhookTest {
                                 .text()
                                 .replaceAll(".*:\"|\".*", "");
             }
-            Heard one = receiver.nextOrNull(payments[0], 30_000);
-            assertNotNull(one, "no delivery");
+            Heard one = receiver.next(payments[0]);
             one.answer(500);
             long began = System.nanoTime();
             assertEquals(143, own.stop("TERM"));

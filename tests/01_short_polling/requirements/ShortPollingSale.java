@@ -43,7 +43,7 @@ final class ShortPollingSale extends ShortPolling {
     private void buyTogether() {
         String ten = json("left", 10);
         String all = json("quantity", 10);
-        transcript.curl("PUT", "/stock", ten, "Content-Type", "application/json");
+        transcript.curl("PUT", "/stock", ten);
         transcript.step(
                 "curl -sZ 'localhost:" + node.port() + "/purchases?[1-2]' --json '"
                         + all + "'");

@@ -137,8 +137,7 @@ abstract sealed class Websocket extends Requirements
 
     /// Begins a lot as the second of a meeting, and lets both go on.
     void beginMeanwhile(String title, HttpConnection clerk, Meeting meeting) {
-        transcript.curl("POST", "/lots", json("title", title), "Content-Type",
-                "application/json");
+        transcript.curl("POST", "/lots", json("title", title));
         clerk.send("POST", "/lots", json("title", title));
         meeting.second(clerk::isAnswered);
         meeting.letGo();

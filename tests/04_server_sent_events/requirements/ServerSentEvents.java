@@ -13,10 +13,12 @@ abstract sealed class ServerSentEvents extends Requirements
 
     /// A build, and what it ought to have in its log.
     final class Build {
-        final String path = "/builds/" + post("/builds", null)
-                .expect(201, DONE_ALREADY)
-                .expectJson("build", "\"build\": its id", id -> true, DONE_ALREADY)
-                .json().path("build").asString();
+        final String path = "/builds/"
+                + send("POST", "/builds", null, "Content-Type", "application/json")
+                        .expect(201, DONE_ALREADY)
+                        .expectJson("build", "\"build\": its id", id -> true,
+                                DONE_ALREADY)
+                        .json().path("build").asString();
         final List<String> lines = new ArrayList<>();
 
         Build(int count) {

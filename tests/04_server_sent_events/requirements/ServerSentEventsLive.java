@@ -107,7 +107,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
 
     /// Posts, and does not wait for the answer.
     private void say(EventStreamClient builder, String path, String body) {
-        transcript.curl("POST", path, body, "Content-Type", "application/json");
+        transcript.curl("POST", path, body);
         builder.send("POST", path, body);
     }
 

@@ -47,8 +47,7 @@ abstract sealed class Webhook extends Requirements
     /// @param signature or null
     Answer deliver(String body, String signature) {
         return signature == null ? post("/webhook", body)
-                : send("POST", "/webhook", body, "Content-Type", "application/json",
-                        "X-Hub-Signature-256", signature);
+                : send("POST", "/webhook", body, "X-Hub-Signature-256", signature);
     }
 
     /// A change with this value.

@@ -1,8 +1,6 @@
 package grader.client;
 
 import grader.stage.Node;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -12,7 +10,6 @@ import java.util.concurrent.TimeoutException;
 /// server's I/O thread owns the connection; while that thread is held at a place, only connections
 /// of another thread are served.
 public final class AsyncClient implements AutoCloseable {
-
     private final HttpConnection line;
     private CompletableFuture<Answer> answer;
 
@@ -38,9 +35,7 @@ public final class AsyncClient implements AutoCloseable {
     /// @param headers names and values in turn, beside the body's type
     public AsyncClient send(String method, String path, String body,
             String... headers) {
-        var all = new ArrayList<>(List.of(headers));
-        if (body != null) all.addAll(0, List.of("Content-Type", "application/json"));
-        line.transcript.curl(method, path, body, all.toArray(String[]::new));
+        line.transcript.curl(method, path, body, headers);
         return write(method, path, body, headers);
     }
 

@@ -84,10 +84,8 @@ public final class HttpConnection implements AutoCloseable {
         StringBuilder head = new StringBuilder(method + " " + path + " HTTP/1.1\r\n"
                 + "Host: localhost:" + node.port() + "\r\n");
         if (body != null) {
-            head.append("Content-Length: ").append(body.length).append("\r\n");
-            if (!List.of(headers).contains("Content-Type")) {
-                head.append("Content-Type: application/json\r\n");
-            }
+            head.append("Content-Type: application/json\r\nContent-Length: ")
+                    .append(body.length).append("\r\n");
         }
         for (int i = 0; i < headers.length; i += 2) {
             head.append(headers[i]).append(": ").append(headers[i + 1]).append("\r\n");

@@ -39,12 +39,16 @@ public final class Transcript {
     }
 
     /// Notes a request as a line for a shell.
+    ///
+    /// @param body JSON, or null
+    /// @param headers names and values in turn, beside the body's type
     public void curl(String method, String path, String body, String... headers) {
         StringJoiner line = new StringJoiner(" ").add("curl -i");
         if (method.equals("HEAD")) line.add("--head");
         else if (!method.equals(body == null ? "GET" : "POST")) line
                 .add("-X " + method);
         line.add(quote("http://localhost:" + stage.first().port() + path));
+        if (body != null) line.add("-H 'Content-Type: application/json'");
         for (int i = 0; i < headers.length; i += 2) {
             line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
         }

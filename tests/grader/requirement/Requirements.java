@@ -37,7 +37,7 @@ import tools.jackson.databind.json.JsonMapper;
 public abstract class Requirements {
     protected static final String DONE_ALREADY = "This part was done already.";
 
-    private Context grading;
+    private Context context;
     protected Stage stage;
     /// The submission's only node, or the first of several.
     protected Node node;
@@ -82,7 +82,7 @@ public abstract class Requirements {
         }
     }
 
-    @RegisterExtension final BeforeEachCallback found = context -> grading = context
+    @RegisterExtension final BeforeEachCallback found = extension -> context = extension
             .getStore(StoreScope.LAUNCHER_SESSION,
                     ExtensionContext.Namespace.create(Context.class))
             .get(Context.class, Context.class);
@@ -91,11 +91,11 @@ public abstract class Requirements {
     final void begin(TestInfo test) {
         Requirement requirement = test.getTestMethod().orElseThrow()
                 .getAnnotation(Requirement.class);
-        stage = grading.stage;
-        transcript = grading.transcript = new Transcript(stage, grading.port);
+        stage = context.stage;
+        transcript = context.transcript = new Transcript(stage, context.port);
         node = stage.node(Stage.A);
         node.forgetFaults();
-        random = new Random(grading.seed * 31 + requirement.id().hashCode());
+        random = new Random(context.seed * 31 + requirement.id().hashCode());
     }
 
     @AfterEach
@@ -136,11 +136,11 @@ public abstract class Requirements {
     }
 
     protected Answer post(String path, String json) {
-        return send("POST", path, json, "Content-Type", "application/json");
+        return send("POST", path, json);
     }
 
     protected Answer put(String path, String json) {
-        return send("PUT", path, json, "Content-Type", "application/json");
+        return send("PUT", path, json);
     }
 
     protected Answer delete(String path) {
@@ -149,8 +149,8 @@ public abstract class Requirements {
 
     /// Sends a request on a connection of its own, and notes it.
     ///
-    /// @param body or null
-    /// @param headers names and values in turn
+    /// @param body JSON, or null
+    /// @param headers names and values in turn, beside the body's type
     protected Answer send(String method, String path, String body, String... headers) {
         transcript.curl(method, path, body, headers);
         try (HttpConnection alone = connect(null)) {

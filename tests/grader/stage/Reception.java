@@ -39,8 +39,6 @@ final class Reception implements AutoCloseable {
         return server.getLocalPort();
     }
 
-    boolean isOpen() { return !server.isClosed(); }
-
     @Override
     public void close() {
         try {

@@ -69,8 +69,8 @@ public final class Stage implements AutoCloseable {
         Node node = Node.start(build, folder, all);
         members.put(name, node);
         for (Member each : members.values()) {
-            if (each instanceof CableTo line && line.to.equals(name)) {
-                line.cable.target(node.port());
+            if (each instanceof CableTo one && one.to.equals(name)) {
+                one.cable.target(node.port());
             }
         }
         return node;
@@ -85,9 +85,8 @@ public final class Stage implements AutoCloseable {
     /// is started anew, and which freezes, cuts, throttles.
     public Cable cable(String node) {
         String name = "cable to " + node;
-        if (!(members.get(name) instanceof CableTo)) members.put(name,
-                new CableTo(node));
-        Cable cable = ((CableTo) members.get(name)).cable;
+        Cable cable = ((CableTo) members.computeIfAbsent(name,
+                it -> new CableTo(node))).cable;
         cable.target(node(node).port());
         return cable;
     }

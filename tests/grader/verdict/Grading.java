@@ -48,11 +48,11 @@ public final class Grading implements TestExecutionListener {
     private final Exercise exercise;
     private final Path file;
     private final long seed;
+    private final int eachMs = Patience.ms(EACH_MS);
     private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
     private Stage stage;
     private Requirements.Context context;
     private String trouble;
-    private int eachMs;
 
     private Grading(Exercise exercise, Path file, long seed) {
         this.exercise = exercise;
@@ -182,7 +182,6 @@ public final class Grading implements TestExecutionListener {
 
     private void check() {
         stage.limit(Patience.ms(ALL_MS));
-        eachMs = Patience.ms(EACH_MS);
         try (LauncherSession session = session()) {
             context.offer(session);
             session.getLauncher().execute(LauncherDiscoveryRequestBuilder.request()
