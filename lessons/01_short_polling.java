@@ -5,6 +5,7 @@
 //SOURCES ../shared/*.java
 //FILES 01_short_polling.java
 //FILES 01_short_polling.html
+//FILES 01_short_polling.md
 
 // %% [markdown]
 // # 01 - Short polling

@@ -5,6 +5,7 @@
 //SOURCES ../shared/*.java
 //FILES 02_long_polling.java
 //FILES 02_long_polling.html
+//FILES 02_long_polling.md
 
 // %% [markdown]
 // # 02 - Long polling

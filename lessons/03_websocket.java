@@ -8,6 +8,7 @@
 //SOURCES ../shared/websocket/*.java
 //FILES 03_websocket.java
 //FILES 03_websocket.html
+//FILES 03_websocket.md
 
 // %% [markdown]
 // # 03 - WebSocket
@@ -18,8 +19,7 @@
 //
 // A WebSocket asks once: **one HTTP request turns its TCP connection into
 // a channel on which both sides send whenever they like**. From then on a
-// message costs its text and 2 to 14 bytes. Chats, online games and
-// documents that many people edit need that.
+// message costs its text and 2 to 14 bytes.
 //
 // ```mermaid
 // sequenceDiagram
@@ -43,12 +43,12 @@
 import io.undertow.server.*;
 import io.undertow.websockets.core.WebSockets;
 import jakarta.websocket.*;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.*;
 import java.util.concurrent.*;
-import java.util.concurrent.atomic.AtomicInteger;
 import org.xnio.XnioIoThread;
 import shared.*;
 import shared.websocket.*;
@@ -61,12 +61,10 @@ import tools.jackson.databind.node.ObjectNode;
 // answer is 101, with a hash of the client's key: proof that the server
 // speaks WebSocket and does not just echo
 // ([RFC 6455, section 1.3](https://www.rfc-editor.org/rfc/rfc6455#section-1.3)).
-// From then on the TCP connection carries frames. `ws://` is this in the
-// clear, `wss://` over TLS; on HTTP/2 it is an extended CONNECT, answered
-// with 200. What is wrong is said before, while a status can say it:
-// `Sockets.upgrade` answers a plain GET with 426, we a bad name with 400.
-// In DevTools the request has type *websocket* and status 101, and its tab
-// *Messages*, in place of a preview, lists what both sides send.
+// From then on the TCP connection carries frames (`wss://`: over TLS). What
+// is wrong is said before, while a status can say it: `Sockets.upgrade`
+// answers a plain GET with 426, we a bad name with 400. In DevTools the
+// request has type *websocket* and status 101, and a tab *Messages*.
 
 // %%
 class Door {
@@ -74,7 +72,7 @@ class Door {
         return Sockets.upgrade("/chat", "chat.v1", Door::check, () -> new Guest(room));
     }
 
-    private static void check(HttpServerExchange exchange) {
+    static void check(HttpServerExchange exchange) {
         String name = Objects.toString(Http.query(exchange, "name"), "");
         long length = name.codePoints().count();
         if (length < 1 || length > 40) {
@@ -87,13 +85,8 @@ class Door {
 // ## A message says what it is
 //
 // A WebSocket message has no method, path or status, so ours carry a
-// `type`. Socket.IO's event names do the same: its
-// `socket.emit("chat message", text)` is our `{"type":"message",...}`.
-// But Socket.IO is a protocol of its own. It polls first, then upgrades,
-// and a plain WebSocket cannot talk to it.
-//
-// Each message travels in at least one frame: 2 to 14 bytes with its kind
-// and length, and the payload. To cut one into more frames is allowed at
+// `type`. Each travels in at least one frame: 2 to 14 bytes with its kind
+// and length, and the payload. To cut it into more frames is allowed at
 // any size and never required.
 
 // %%
@@ -111,21 +104,21 @@ record Mistake(String type, String reason) {}
 // Jakarta's container unmasks frames, puts fragments together, answers
 // pings, and calls an `Endpoint` when its connection opens, has a message
 // or ends, by a close frame or by a reset. What makes no sense is answered
-// with an error, and its sender stays, unless it leaves 100 errors unread
-// (Undertow's `getAsyncRemote` queues without bound). What breaks the rules
-// ends the connection: a text over 65,536 bytes with 1009, binary with 1003.
-// The container would ignore binary in silence, so we have to say so.
+// with an error, and its sender stays. What breaks the rules ends the
+// connection: a text over 65,536 bytes with 1009, binary with 1003, which
+// the container would ignore in silence. A fault of our own is told on the
+// terminal, and ends it with 1011.
 //
 // A laptop that is shut sends no farewell. We ping every 20 seconds, and
 // end with 1001 what was silent for 60. Any byte is a sign of life, a part
 // of a frame as well, so we look below the frames. Our own writes prove
-// nothing: they succeed as long as the kernel has room.
+// nothing: they succeed as long as the kernel has room. The client needs a
+// sign of life as well. No script sees pings, so each comes with a message.
 
 // %%
 class Guest extends Endpoint {
     private final Room room;
     private Session session;
-    private final AtomicInteger unheard = new AtomicInteger();
     private long pingedAt = System.nanoTime();
     Broadcast.Member member;
     String name;
@@ -141,7 +134,8 @@ class Guest extends Endpoint {
         member = room.broadcast.member(session, config);
         session.setMaxTextMessageBufferSize(65_536);
         session.addMessageHandler(String.class, this::onText);
-        session.addMessageHandler(ByteBuffer.class, (part, last) -> close(1003));
+        session.addMessageHandler(ByteBuffer.class,
+                (part, last) -> Sockets.close(session, 1003));
         room.join(this);
     }
 
@@ -153,29 +147,34 @@ class Guest extends Endpoint {
             }
             room.say(this, Http.text(message, "text"));
         } catch (Problem problem) {
-            if (unheard.incrementAndGet() > 100) close(1013);
-            else session.getAsyncRemote().sendText(Http.JSON.writeValueAsString(
-                    new Mistake("error", problem.getMessage())),
-                    sent -> unheard.decrementAndGet());
+            hear(new Mistake("error", problem.getMessage()));
         }
+    }
+
+    private void hear(Object event) {
+        session.getAsyncRemote().sendText(Http.JSON.writeValueAsString(event));
     }
 
     void check(long now) {
         if (member.silentFor() >= 60e9) {
-            close(1001);
+            Sockets.close(session, 1001);
         } else if (now - pingedAt >= 20e9) {
             pingedAt = now;
             WebSockets.sendPing(ByteBuffer.allocate(0), Sockets.channel(session), null);
+            hear(new Online("online", room.guests.size()));
         }
+    }
+
+    @Override
+    public void onError(Session session, Throwable fault) {
+        if (fault instanceof IOException) return; // it broke: onClose comes as well
+        System.err.println(Graded.fault("WebSocket of " + name, fault));
+        Sockets.close(session, 1011);
     }
 
     @Override
     public void onClose(Session session, CloseReason reason) {
         room.leave(this);
-    }
-
-    void close(int code) {
-        Sockets.close(session, code);
     }
 }
 
@@ -253,8 +252,11 @@ class Room {
 // `new WebSocket` never reconnects by itself. We do, after a pause that
 // grows, and is drawn from a window that fits how many were online: of
 // 8,000 clients of a restarted server about 500 come back each second. A
-// close that we asked for is final. (A handshake that is refused for good
-// looks the same to a script: 1006. Exercise 03's page asks why by `fetch`.)
+// close that we asked for is final, and so is a handshake that is refused
+// with 400. A script sees 1006 for either, so it asks by `fetch`.
+//
+// A server that has died without a word looks like a quiet one. So each
+// message moves a deadline: after 50 seconds of silence we join anew.
 //
 // `send` never blocks: what the network does not take waits in the
 // browser's memory. `bufferedAmount` says how much, so we look first.
@@ -274,19 +276,29 @@ interface ChatClient {
                 socket?.close(1000); // one at a time, and only it is heard
                 wanted = true;
                 openedAt = Infinity;
-                const url = `${server}/chat?name=${encodeURIComponent(name)}`;
-                const own = socket = new WebSocket(url, "chat.v1");
+                const query = `name=${encodeURIComponent(name)}`;
+                const own = socket = new WebSocket(`${server}/chat?${query}`, "chat.v1");
                 own.onopen = () => { openedAt = performance.now(); show("open"); };
                 own.onmessage = ({ data }) => own === socket && heard(JSON.parse(data));
-                own.onclose = ({ code }) => {
+                own.onclose = async ({ code }) => {
                   if (own !== socket) return;
+                  clearTimeout(timer);
+                  const why = openedAt === Infinity && await refusal(query);
+                  if (own !== socket) return;
+                  if (why) return show(`left, refused: ${why}`);
                   if (!wanted) return show(`left, ${code}`);
                   if (performance.now() - openedAt > 10_000) failures = 0;
                   timer = setTimeout(join, pauseAfter(failures++, online));
                   show(`lost, ${code}`);
                 };
+                listen();
+              }
+              function listen() {
+                clearTimeout(timer);
+                timer = setTimeout(() => { show("lost, silent"); join(); }, 50_000);
               }
               function heard(event) {
+                listen();
                 online = event.online ?? online;
                 hear(lineOf(event));
               }
@@ -296,8 +308,8 @@ interface ChatClient {
                 socket.close(1000);
               }
               function say(text) {
-                if (socket.readyState !== WebSocket.OPEN) return false;
-                if (socket.bufferedAmount > 1_000_000) return false;
+                const open = socket.readyState === WebSocket.OPEN;
+                if (!open || socket.bufferedAmount > 1_000_000) return false;
                 socket.send(JSON.stringify({ type: "message", text }));
                 return true;
               }
@@ -305,6 +317,12 @@ interface ChatClient {
               addEventListener("pageshow", (on) => on.persisted && back && join());
               join();
               return { join, leave, say, socket: () => socket };
+            }
+
+            // Why a handshake with this query is refused for good, if it is.
+            async function refusal(query) {
+              const door = await fetch(`/_/door?${query}`).catch(() => null);
+              return door?.status === 400 && (await door.json()).detail;
             }
 
             function lineOf({ type, from, text, name, online, reason }) {
@@ -323,8 +341,7 @@ interface ChatClient {
 // %% [markdown]
 // ## Break it
 //
-// The buttons and logs of the demo are in `03_websocket.html`. In DevTools,
-// tab *Network*, watch the *Messages* of ada's socket.
+// The buttons are in `03_websocket.html`. Watch ada's *Messages* in DevTools.
 //
 // **Send nonsense.** Text that is not JSON gets an error, and ada stays: a
 // channel has no status 400, so errors are messages too.
@@ -332,13 +349,11 @@ interface ChatClient {
 // **One byte too many.** A text of 65,537 bytes ends ada's connection with
 // 1009. Her client comes back, and bob sees her leave and join.
 //
-// Ada's connection runs through a cable that we can handle: a relay, in
-// `shared/cable`, which only passes bytes on.
-//
-// **Freeze the cable.** No byte passes, and nobody is told: so it is when
-// a laptop leaves its network. Ada's browser says open, `say` says sent,
-// the server counts two. Thaw it, and everything arrives. Leave it for 60
-// seconds, and the server has given ada up; her page still has no idea.
+// **Freeze the cable.** Ada's bytes pass a relay, `shared/cable`. Frozen,
+// it passes none and tells nobody, as when a laptop leaves its network.
+// Her browser says open, `say` says sent, the server counts two. Thaw it,
+// and everything arrives. Leave it, and within 50 seconds of the last
+// message her page gives the connection up, and within 60 the server.
 //
 // **Reset it.** Both ends get a TCP reset. No close frame comes: ada's
 // browser makes up 1006, a code that never travels. Bob hears `left` at
@@ -346,9 +361,6 @@ interface ChatClient {
 //
 // **Ignore bufferedAmount.** 100 texts of 60,000 bytes in one loop: `send`
 // takes them all and the browser stores them. Then `say` says no.
-
-// %% [markdown]
-// ## Routes
 //
 // At shutdown everybody is told 1001, "going away", and comes back later.
 
@@ -361,6 +373,10 @@ class Websocket {
                 .withCable()
                 .page("03_websocket", ChatClient.SCRIPT)
                 .get("/chat", Door.into(room))
+                .get("/_/door", exchange -> {
+                    Door.check(exchange);
+                    Http.empty(exchange, 204);
+                })
                 .get("/online", exchange -> Http.json(exchange, 200,
                         Map.of("online", room.guests.size())));
     }
@@ -381,28 +397,19 @@ class Websocket {
 //    which no script can see. Click one for its two or six bytes.
 // 3. Open the page in a second window. Names may repeat; who hears what?
 //
-// Who knows Socket.IO finds its seven steps here: wrapping the server
-// (`Door`), `io.on("connection")` (`onOpen`), `socket.on` (`onText`),
-// `io.emit` (`tell`), a client that listens and talks (`chat`),
-// `socket.emit` on submit (`say`), `socket.on` in the page (`onmessage`).
-//
 // ## What it costs, and when to choose it
 //
 // - **Resources**: a client costs a socket and about 9 KiB of heap here,
 //   silent or not. **Limits** are file descriptors, memory and fan-out.
 // - **Load balancers** spread connections, not messages: a new server gets
-//   none of the old ones. **Sticky sessions** are for transports of many
-//   requests; a TCP connection stays where it is by nature.
-// - **Scaling** to two servers takes a broker between them, or a room lives
-//   on one of them.
+//   only new ones. **Sticky sessions** are for transports of many requests.
+// - **Scaling**: two servers need a broker, or each room lives on one.
 // - **Authentication**: `new WebSocket` cannot set headers. A `SameSite=None`
 //   cookie lets any site connect in a user's name: so we check `Origin`.
-// - **Firewalls and proxies** let most of `wss` through. A proxy must
-//   forward `Upgrade`, and its patience must outlast our pings.
+// - **Proxies** must forward `Upgrade`, with patience beyond our pings.
 // - **Testing**: Autobahn, Playwright for pages, else the JDK's own client.
 // - **Dropped connections**: reconnect; where all are blocked, poll (01, 02).
-// - **Clean-up**: `onClose` forgets a client; who vanishes without a word
-//   is found by reading, or at last by the pings.
+// - **Clean-up**: `onClose` comes at the end, after silence by the pings.
 //
 // Choose WebSocket where both sides talk: chat, games, editing together.
 // If only the server talks, server-sent events (lesson 04) need less:

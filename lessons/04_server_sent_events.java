@@ -5,6 +5,7 @@
 //SOURCES ../shared/*.java
 //FILES 04_server_sent_events.java
 //FILES 04_server_sent_events.html
+//FILES 04_server_sent_events.md
 
 // %% [markdown]
 // # 04 - Server-sent events

@@ -6,6 +6,7 @@
 //SOURCES ../shared/*.java
 //FILES 05_webhook.java
 //FILES 05_webhook.html
+//FILES 05_webhook.md
 
 // %% [markdown]
 // # 05 - Webhook

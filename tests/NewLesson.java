@@ -92,6 +92,7 @@ class NewLesson implements Callable<Integer> {
         Map<String, String> files = new LinkedHashMap<>();
         files.put("lessons/" + name + ".java", template("lesson.java", lesson));
         files.put("lessons/" + name + ".html", template("lesson.html", lesson));
+        files.put("lessons/" + name + ".md", template("lesson.md", lesson));
         String solution = template("solution.java", lesson);
         files.put("solutions/" + name + ".java", solution);
         files.put("exercises/" + name + ".java", new Exercise(name).open(solution));

@@ -32,7 +32,8 @@ import shared.course.Course;
 
 /// The page of a lesson: its own source file as a notebook, the live demo, the wire view. The
 /// source lies on the class path, because each lesson embeds itself with `//FILES`, and so does
-/// the demo: `NAME.html`, a fragment of HTML whose script may call the lesson's scripts.
+/// the demo: `NAME.html`, a fragment of HTML whose script may call the lesson's scripts. A lesson's
+/// `NAME.md` follows its cells: what it leaves out, and what it is called elsewhere.
 public final class Page {
     private static final List<String> LESSONS =
             Course.LESSONS.stream().map(Course.Lesson::name).toList();
@@ -115,16 +116,16 @@ public final class Page {
 
     private String render() throws IOException {
         String source = resource("/" + name + ".java");
+        boolean isExercise = source.contains("\n//DESCRIPTION Exercise");
+        String beside = isExercise ? "" : resource("/" + name + ".md");
         String title =
                 source.lines().filter(line -> line.startsWith("// # ")).findFirst()
                         .map(line -> line.substring(5)).orElse(name);
         return SHELL
                 .replace("{cable}", "" + routes.cablePort())
                 .replace("{title}", escape(title))
-                .replace("{commands}",
-                        source.contains("\n//DESCRIPTION Exercise") ? exercise()
-                                : commands())
-                .replace("{notebook}", notebook(source))
+                .replace("{commands}", isExercise ? exercise() : commands())
+                .replace("{notebook}", notebook(source) + prose(beside))
                 .replace("{demo}", resource("/" + name + ".html").replace("<script>",
                         "<script nonce=\"{nonce}\" type=\"module\">"))
                 .replace("{script}", script);
@@ -164,19 +165,12 @@ public final class Page {
 
     /// Renders the cells of the percent format: `// %%` begins code, `// %% [markdown]` prose.
     static String notebook(String source) {
-        var extensions = List.of(TablesExtension.create());
-        Parser parser = Parser.builder().extensions(extensions).build();
-        HtmlRenderer renderer =
-                HtmlRenderer.builder().extensions(extensions).escapeHtml(true).build();
         StringBuilder cells = new StringBuilder();
         String[] parts = source.split("(?m)^(?=// %%)");
         for (int i = 1; i < parts.length; i++) {
             String text = parts[i].substring(parts[i].indexOf('\n') + 1);
             if (parts[i].startsWith("// %% [markdown]")) {
-                String markdown = text.replaceAll("(?m)^// ?", "");
-                cells.append("<section class=\"prose\">")
-                        .append(renderer.render(parser.parse(markdown)))
-                        .append("</section>\n");
+                cells.append(prose(text.replaceAll("(?m)^// ?", "")));
             } else {
                 cells.append("<section class=\"code\">").append(pre(text))
                         .append("</section>\n");
@@ -189,6 +183,13 @@ public final class Page {
             }
         }
         return cells.toString();
+    }
+
+    private static String prose(String markdown) {
+        var tables = List.of(TablesExtension.create());
+        var read = Parser.builder().extensions(tables).build().parse(markdown);
+        return "<section class=\"prose\">" + HtmlRenderer.builder().extensions(tables)
+                .escapeHtml(true).build().render(read) + "</section>\n";
     }
 
     private static String pre(String text) {

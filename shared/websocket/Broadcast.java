@@ -179,12 +179,12 @@ public final class Broadcast {
 
     /// Closes all connections with a code, and waits until that is written, a second at most.
     public void close(int code) {
-        List<CompletableFuture<Void>> done = circles.values().stream()
+        CompletableFuture.allOf(circles.values().stream()
                 .map(circle -> CompletableFuture.runAsync(() -> {
                     for (Member each : circle.members) {
                         Sockets.close(each.session, code);
                     }
-                }, circle.thread)).toList();
-        for (var each : done) each.completeOnTimeout(null, 1, TimeUnit.SECONDS).join();
+                }, circle.thread)).toArray(CompletableFuture[]::new))
+                .completeOnTimeout(null, 1, TimeUnit.SECONDS).join();
     }
 }

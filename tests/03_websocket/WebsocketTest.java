@@ -807,36 +807,20 @@ class WebsocketTest {
     @Test
     @DisplayName("a client is pinged, and closed with 1001 once it is silent; any byte counts")
     void silence(@TempDir Path folder) throws Exception {
-        String source =
-                Files.readString(Repo.root().resolve("lessons/03_websocket.java"));
-        assertTrue(source.contains(" 60e9") && source.contains(" 20e9"),
-                "60 s and 20 s");
-        Files.createDirectories(folder.resolve("lessons"));
-        Files.createDirectories(folder.resolve("shared"));
-        Path hasty = folder.resolve("lessons/03_websocket.java");
-        Files.writeString(hasty,
-                source.replace(" 60e9", " 3e9").replace(" 20e9", " 1e9"));
-        Files.copy(Repo.root().resolve("lessons/03_websocket.html"),
-                folder.resolve("lessons/03_websocket.html"));
-        try (Stream<Path> shared = Files.walk(Repo.root().resolve("shared"))) {
-            for (Path each : shared.filter(Files::isRegularFile).toList()) {
-                Path copy = folder.resolve(Repo.root().relativize(each).toString());
-                Files.createDirectories(copy.getParent());
-                Files.copy(each, copy);
-            }
-        }
-        try (Server own = Server.start(hasty.toString())) {
+        try (Server own = startChanged(folder, " 60e9", " 3e9", " 20e9", " 1e9")) {
             long began = System.nanoTime();
             try (Client silent = join(own, "silent");
                     Client ponging = join(own, "ponging");
                     Client typing = join(own, "typing")) {
                 byte[] slowly = RawHttp.frame(FIN | TEXT, new byte[100]);
                 int sent = 0;
+                int beats = 0;
                 boolean left = false;
                 for (int pings = 0; pings < 6;) {
                     Frame frame = ponging.read();
                     left |= frame.text()
                             .contains("\"left\",\"name\":\"silent\",\"online\":2");
+                    if (frame.text().contains("{\"type\":\"online\"")) beats++;
                     if (frame.opcode() != PING) continue;
                     pings++;
                     ponging.frame(FIN | PONG, frame.payload());
@@ -846,12 +830,54 @@ class WebsocketTest {
                 assertTrue(seconds > 4.5,
                         "6 pings, one a second, came in " + seconds + " s");
                 assertTrue(left, "the silent one has left");
+                assertEquals(5, beats, "with each ping a message, for scripts");
                 assertEquals(1001, silent.closed());
                 ponging.say("both are here");
                 typing.hear("both are here");
             }
             assertEquals("", own.errors());
         }
+    }
+
+    @Test
+    @DisplayName("a fault in a handler is told on the terminal, and closes 1011")
+    void fault(@TempDir Path folder) throws Exception {
+        try (Server own = startChanged(folder, "room.say(this,",
+                "if (room != null) throw new IllegalStateException(\"broken\"); room.say(this,");
+                Client ada = join(own, "ada")) {
+            assertEquals(1011, ada.say("hi").closed());
+            assertEquals(
+                    "500 WebSocket of ada: java.lang.IllegalStateException: broken",
+                    own.errors());
+        }
+    }
+
+    /// The lesson with some of its text changed, on a copy of what it needs.
+    ///
+    /// @param changes what to find and what to put, in turn
+    private static Server startChanged(Path folder, String... changes)
+            throws Exception {
+        Path root = Repo.root();
+        List<Path> needed = new ArrayList<>();
+        for (String each : List.of("html", "md")) {
+            needed.add(root.resolve("lessons/03_websocket." + each));
+        }
+        try (Stream<Path> shared = Files.walk(root.resolve("shared"))) {
+            shared.filter(Files::isRegularFile).forEach(needed::add);
+        }
+        for (Path each : needed) {
+            Path copy = folder.resolve(root.relativize(each).toString());
+            Files.createDirectories(copy.getParent());
+            Files.copy(each, copy);
+        }
+        String source = Files.readString(root.resolve("lessons/03_websocket.java"));
+        for (int i = 0; i < changes.length; i += 2) {
+            assertTrue(source.contains(changes[i]), changes[i]);
+            source = source.replace(changes[i], changes[i + 1]);
+        }
+        Path changed = folder.resolve("lessons/03_websocket.java");
+        Files.writeString(changed, source);
+        return Server.start(changed.toString());
     }
 
     @Test
@@ -951,6 +977,40 @@ class WebsocketTest {
                       return Math.max(...seconds);
                     }""");
             assertTrue(fullest < 700, "of 8,000 come back in one second: " + fullest);
+        }
+    }
+
+    @Test
+    @DisplayName("the client: a name that is refused is not tried again, and silence ends a connection")
+    void refusedAndSilent() throws Exception {
+        try (Chromium chromium = Chromium.open(server)
+                .expecting("Unexpected response code: 400", "status of 400")) {
+            Object states = chromium.page.evaluate("""
+                    async () => {
+                      const timeout = setTimeout;
+                      setTimeout = (run, ms, ...rest) => timeout(run, ms === 50_000 ? 500 : ms, ...rest);
+                      const states = [];
+                      const until = async (state) => {
+                        for (let i = 0; i < 500 && !states.at(-1)?.startsWith(state); i++) await pause(20);
+                      };
+                      chat("x".repeat(41), { hear() {}, show: (it) => states.push(it) });
+                      await until("left, refused");
+                      await pause(1200); // a second try would come within one
+                      const server = `ws://${cable.host}`;
+                      const eve = chat("eve", { server, hear() {}, show: (it) => states.push(it) });
+                      await until("open");
+                      await cable.freeze();
+                      await until("lost, silent");
+                      await cable.thaw();
+                      await until("open");
+                      eve.leave();
+                      await until("left, 1000");
+                      return states;
+                    }""");
+            assertTrue(
+                    states.toString().matches("\\[left, refused: 'name' must have 1 to"
+                            + " 40 characters., open, (lost, silent, )+open, left, 1000]"),
+                    states.toString());
         }
     }
 

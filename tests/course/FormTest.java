@@ -197,6 +197,8 @@ class FormTest {
             assertEquals(names, files(folder, ".html").stream().map(FormTest::name)
                     .toList(), "the pages of " + folder);
         }
+        assertEquals(names, files("lessons", ".md").stream().map(FormTest::name)
+                .toList(), "what follows the lessons");
         try (Stream<Path> folders = Files.list(ROOT.resolve("tests"))) {
             assertEquals(names, folders.map(each -> each.getFileName().toString())
                     .filter(each -> each.matches("\\d\\d_.*")).sorted().toList(),
