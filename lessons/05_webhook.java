@@ -16,10 +16,9 @@
 // every open payment for hours. Stripe, Razorpay and others turn the
 // call around: the shop **registers a URL once, the gateway calls it**.
 //
-// That URL is a plain POST route. Three things make it a webhook.
-// Anyone can call it, so messages are **signed**. The shop may be down,
-// so the gateway **retries**. A retry can repeat what was heard before,
-// so the shop is **idempotent**.
+// That URL is a plain POST route. Anyone can call it, so messages are
+// **signed**. The shop may be down, so the gateway **retries**. A retry can
+// repeat what was heard before, so the shop is **idempotent**.
 //
 // ```mermaid
 // sequenceDiagram
@@ -35,9 +34,8 @@
 //   S-->>-G: 204
 // ```
 //
-// A post on Instagram appears on Facebook: Instagram calls an endpoint
-// of Facebook. A push to GitHub starts a build: GitHub calls the build
-// server. Here both share a process, but talk through a real socket.
+// So a push to GitHub starts a build: GitHub calls the build server. Here
+// both sides share a process, but talk through a real socket.
 
 // %%
 import io.undertow.server.*;
@@ -56,27 +54,28 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## A signature over the raw bytes
 //
-// An HMAC proves that one who knows the secret made the message, and
-// that no byte has changed since. JSON that was parsed and written again
-// may differ by a space, so we verify what was read, before we parse it.
+// An HMAC proves that one who knows the secret made the message, and that
+// no byte has changed since. We verify the bytes before we parse them: JSON
+// that is written again may differ by a space.
 // [Standard Webhooks 1.0.0](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
 // signs `id.timestamp.body`: under a new id a copy would be a new
 // message, without a timestamp it would stay fresh. GitHub signs a push by
 // the same idea under another header, `X-Hub-Signature-256`, but only the
-// body, so ids must be remembered for longer there. Our secret is
-// `WEBHOOK_SECRET`, else random and shown on the page.
+// body: a copy passes at any time, under any `X-GitHub-Delivery`. Our
+// secret is `WEBHOOK_SECRET`, else random and shown on the page.
 
 // %%
 record Secret(byte[] key, String shown) {
     static Secret choose() {
-        byte[] seed = SecureRandom.getSeed(32);
-        String random = "whsec_" + Base64.getEncoder().encodeToString(seed);
-        String text = System.getenv().getOrDefault("WEBHOOK_SECRET", random);
+        byte[] key = new byte[32];
+        new SecureRandom().nextBytes(key);
+        String random = "whsec_" + Base64.getEncoder().encodeToString(key);
+        String text = System.getenv("WEBHOOK_SECRET");
+        if (text == null) return new Secret(key, random);
         try {
-            byte[] key = Base64.getDecoder().decode(text.replaceFirst("^whsec_", ""));
+            key = Base64.getDecoder().decode(text.replaceFirst("^whsec_", ""));
             boolean sound = text.startsWith("whsec_") && key.length >= 24;
-            String shown = text.equals(random) ? text : "";
-            if (sound && key.length <= 64) return new Secret(key, shown);
+            if (sound && key.length <= 64) return new Secret(key, "");
         } catch (IllegalArgumentException notBase64) { // refused below
         }
         Serve.fail("WEBHOOK_SECRET must be whsec_ and 24 to 64 bytes in Base64.");
@@ -105,15 +104,13 @@ record Secret(byte[] key, String shown) {
 //
 // A sender that calls any URL can be aimed at others. Ours calls only this
 // machine, by its literal names: `127.0.0.1.evil.com` is a stranger,
-// `127.1` and `2130706433` are disguises. Production does the reverse. It
-// stands inside a private network, where `http://169.254.169.254/` would
-// make it call what outsiders cannot reach; so it refuses to connect to
-// such addresses, whatever their names:
-// [server-side request forgery](https://owasp.org/www-community/attacks/Server_Side_Request_Forgery).
+// `127.1` and `2130706433` are disguises. Production does the reverse: it
+// connects to no address of its own network, such as `169.254.169.254`,
+// whatever its name ([server-side request forgery](https://owasp.org/www-community/attacks/Server_Side_Request_Forgery)).
 
 // %%
 class Endpoint {
-    static final String OURS = "localhost|\\[::1]|127(\\.(0|[1-9]\\d{0,2})){3}";
+    static final String OURS = "(?i:localhost)|\\[::1]|127(\\.(0|[1-9]\\d{0,2})){3}";
 
     static URI parse(byte[] body) {
         String url = Http.text(Http.object(body), "url");
@@ -139,12 +136,17 @@ class Endpoint {
 // dropped, as the status is the answer; over 1 MiB it is none.
 
 // %%
+record Attempt(int status, String error, long retryAfter) {}
+
 record Delivery(String id, String payment, byte[] body) {
+    static final HttpResponse.BodyHandler<Void> BODY = HttpResponse.BodyHandlers
+            .limiting(HttpResponse.BodyHandlers.discarding(), 1 << 20);
+
     static Delivery of(long amount) {
         String payment = "pay_" + UUID.randomUUID();
         String body = """
                 {"type":"payment.succeeded","timestamp":"%s","data":\
-                {"payment":"%s","amount":%d,"status":"paid"}}"""
+                {"payment":"%s","amount":%s,"status":"paid"}}"""
                 .formatted(Instant.now(), payment, amount);
         return new Delivery("msg_" + UUID.randomUUID(), payment, body.getBytes());
     }
@@ -158,24 +160,23 @@ record Delivery(String id, String payment, byte[] body) {
                 .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build();
     }
 
-    Row attempt(int number, HttpClient client, URI to, Secret secret) throws Exception {
-        Instant at = Instant.now();
-        Integer status = null;
-        String error = null;
-        var call = client.sendAsync(request(to, secret, at),
-                HttpResponse.BodyHandlers.limiting(
-                        HttpResponse.BodyHandlers.discarding(), 1 << 20));
-        try {
-            status = call.get(5, TimeUnit.SECONDS).statusCode();
-        } catch (TimeoutException slow) {
-            error = "no whole answer within 5 s";
-        } catch (ExecutionException e) {
-            boolean refused = e.getCause() instanceof ConnectException;
-            error = refused ? "connection refused" : "no valid HTTP answer";
-        } finally {
-            call.cancel(true);
+    Attempt attempt(HttpClient client, URI to, Secret secret, Instant at)
+            throws Exception {
+        for (URI address : Http.addresses(to)) {
+            var call = client.sendAsync(request(address, secret, at), BODY);
+            try {
+                var answer = call.get(5, TimeUnit.SECONDS);
+                return new Attempt(answer.statusCode(), null, Http.retryAfter(answer));
+            } catch (TimeoutException slow) {
+                return new Attempt(0, "no whole answer within 5 s", 0);
+            } catch (ExecutionException e) {
+                boolean refused = e.getCause() instanceof ConnectException;
+                if (!refused) return new Attempt(0, "no valid HTTP answer", 0);
+            } finally {
+                call.cancel(true);
+            }
         }
-        return new Row(id, payment, number, "" + at, status, error);
+        return new Attempt(0, "connection refused", 0);
     }
 }
 
@@ -185,25 +186,20 @@ record Delivery(String id, String payment, byte[] body) {
 // Any 2xx is success. 410 means "never again" and ends the delivery; a
 // real gateway disables the endpoint too. All else is retried, redirects
 // too, as nobody registered where they lead: 6 attempts, 1 to 2 s after
-// the first, then twice as long each time. Without the jitter, what failed
-// together returns together and pushes a recovering shop over again.
-//
-// Each attempt asks for the endpoint anew, so a corrected URL helps what
-// is pending: 20,000 at most, 64 calling. We keep the last 10,000 rows. A
-// stop forgets all; a real gateway has a database and a dead letter list.
+// the first, then twice as long each time, after what `Retry-After` asks
+// for, up to 32 s. Without the jitter, what failed together returns
+// together and pushes a recovering shop over again. Each attempt asks for
+// the endpoint anew, so a corrected URL helps what is pending: 20,000 at
+// most, 64 calling. A stop forgets all.
 
 // %%
 record Row(String id, String payment, int attempt, String at, Integer status,
-        String error) {
-    boolean ends() {
-        return status != null && (status / 100 == 2 || status == 410);
-    }
-}
+        String error) {}
 
 class Gateway {
     final ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor();
     final BlockingQueue<Row> rows = new ArrayBlockingQueue<>(10_000);
-    volatile URI endpoint;
+    volatile URI endpoint; // null: our own shop
     private final Semaphore pending = new Semaphore(20_000);
     private final Semaphore calling = new Semaphore(64);
     private final HttpClient client = HttpClient.newBuilder()
@@ -214,20 +210,26 @@ class Gateway {
         if (threads.isShutdown() || !pending.tryAcquire()) {
             throw new Problem(503, "The gateway is full.").with("Retry-After", 10);
         }
-        String ours = "http://127.0.0.1:" + exchange.getDestinationAddress().getPort();
-        if (endpoint == null) endpoint = URI.create(ours + "/webhooks/payments");
-        threads.submit(() -> deliver(delivery, secret));
+        URI ours = URI.create("http://127.0.0.1:"
+                + exchange.getDestinationAddress().getPort() + "/webhooks/payments");
+        threads.submit(() -> deliver(delivery, secret, ours));
     }
 
-    private Void deliver(Delivery delivery, Secret secret) throws Exception {
+    private Void deliver(Delivery delivery, Secret secret, URI ours) throws Exception {
         Thread.sleep(100); // the bank takes its time
         for (int number = 1;; number++) {
             calling.acquire();
-            Row row = delivery.attempt(number, client, endpoint, secret);
+            URI to = Objects.requireNonNullElse(endpoint, ours);
+            Instant at = Instant.now();
+            Attempt made = delivery.attempt(client, to, secret, at);
             calling.release();
+            int status = made.status();
+            Row row = new Row(delivery.id(), delivery.payment(), number, "" + at,
+                    status == 0 ? null : status, made.error());
             while (!rows.offer(row)) rows.poll();
-            if (row.ends() || number == 6) break;
-            Thread.sleep((long) (1000 + 1000 * Math.random()) << number - 1);
+            if (status / 100 == 2 || status == 410 || number == 6) break;
+            Thread.sleep(Math.min(made.retryAfter(), 32_000)
+                    + ((long) (1000 + 1000 * Math.random()) << number - 1));
         }
         pending.release();
         return null;
@@ -280,22 +282,22 @@ record Shop(Secret secret, Orders orders) {
 // %% [markdown]
 // ## The same id twice, at the same instant
 //
-// Delivery is **at least once**: an answer that gets lost causes a retry.
-// A shop that first looks for the id and notes it later lets two copies
-// through that arrive together; we do both under one lock. A message that
-// is refused, or has no effect, leaves no id. Ids are kept for 10 minutes,
-// as a timestamp may be 5 minutes off either way. A second event about a
-// payment meets the other guard, one order per payment. What we cannot
+// Delivery is **at least once**, until the attempts end: an answer that gets
+// lost causes a retry. A shop that looks for the id and notes it later lets
+// two copies through that arrive together; we do both under one lock. What
+// is refused, or has no effect, leaves no id. Ids are kept as long as the
+// sender retries: 10 minutes for ours, days for others. Two events about a
+// payment make one order, and must agree on its amount. What we cannot
 // remember we do not confirm: 503.
 
 // %%
-record Order(String payment, String status) {
+record Order(String payment, String status, long amount) {
     static Order of(ObjectNode event) {
         if (event.get("data") instanceof ObjectNode data) {
-            Http.integer(data, "amount", 1, 99_999_999);
+            long amount = Http.integer(data, "amount", 1, 99_999_999);
             String payment = Http.text(data, "payment");
-            boolean paid = Http.text(data, "status").equals("paid");
-            if (paid && payment.matches("\\S{1,99}")) return new Order(payment, "paid");
+            if (payment.matches("\\S{1,99}") && Http.text(data, "status")
+                    .equals("paid")) return new Order(payment, "paid", amount);
         }
         throw new Problem(400, "'data' must be a payment that was paid.");
     }
@@ -315,8 +317,10 @@ class Orders {
         if (Math.max(seen.size(), orders.size()) >= 100_000) {
             throw new Problem(503, "The shop is full.").with("Retry-After", 600);
         }
+        Order made = orders.putIfAbsent(order.payment(), order);
+        if (made != null && !made.equals(order)) throw new Problem(409,
+                "The payment was of " + made.amount() + ".");
         seen.put(id, now);
-        orders.putIfAbsent(order.payment(), order);
     }
 
     synchronized List<Order> all() {
@@ -327,20 +331,17 @@ class Orders {
 // %% [markdown]
 // ## Break it
 //
-// The buttons are in `05_webhook.html`. DevTools show no webhook, as no
-// browser takes part: *Network* has *Pay*, and `/_/page/state`, by which
-// the page fills its cards and which the wire leaves out.
+// The buttons are in `05_webhook.html`. No browser takes part in what the
+// gateway calls, so DevTools show only what the page itself sends: *Pay*, the
+// messages of three buttons, and `/_/page/state`, which fills the cards.
 //
-// - **Take the shop down.** Two attempts meet 503, then the shop is back.
-//   The gap grows, the id stays, and one order is made.
-// - **Forge a message.** The signature is invented, or the amount changed
-//   after the signing: 401, and no order.
+// - **Take the shop down.** Two attempts meet 503. The gap grows, the id stays.
+// - **Forge a message.** An invented signature, or a changed amount: 401.
 // - **Replay an old one.** Recorded 6 minutes ago, rightly signed: 400.
 // - **Deliver it twice.** Two copies arrive together. Both get 204, as an
 //   error would cause a third, and there is one order.
 //
-// Until an endpoint is registered it is our own shop. `/_/capture` is the
-// buttons' eavesdropper, `/_/shop/503` a shop that is down.
+// `/_/capture` is the buttons' eavesdropper, `/_/shop/503` a shop that is down.
 
 // %%
 class Webhook {
@@ -411,10 +412,9 @@ class Webhook {
 //
 // One request a payment, where polling has many; but the receiver needs
 // a URL, signatures and a memory, and the sender must retry. It suits
-// servers that wait for rare news of others. A browser has no URL to
-// call: it hears from its own server by lessons 01 to 04. Deliveries come
-// late, in another order, or never: a shop also asks about open payments.
+// servers that wait for rare news of others; browsers have no URL to call.
+// Deliveries come late, in another order, or never: a shop also asks.
 //
-// In a notebook kernel or `jshell`, evaluate the cells and type
+// In a kernel, evaluate the cells and type
 // `Serve.start(8005, Webhook.routes()).port`: it shows 8005, and the page
-// is at that port. (Stop the script first, or take another port.)
+// is at that port.

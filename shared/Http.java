@@ -9,11 +9,18 @@ import io.undertow.util.HttpString;
 import io.undertow.util.PathTemplateMatch;
 import io.undertow.util.StatusCodes;
 import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpResponse;
 import java.math.BigDecimal;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.time.DateTimeException;
+import java.time.Instant;
+import java.time.format.DateTimeFormatter;
+import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
@@ -180,6 +187,31 @@ public final class Http {
         var found = WAIT.matcher(lines == null ? "" : String.join(",", lines));
         if (!found.find()) return usual;
         return (int) Math.min(max, Double.parseDouble(found.group(2)));
+    }
+
+    /// What `Retry-After` asks for, in milliseconds: seconds, or a date, which counts from the
+    /// answer's own `Date` (RFC 9110 section 10.2.3). 0 where it is absent or makes no sense.
+    public static long retryAfter(HttpResponse<?> answer) {
+        String asked = answer.headers().firstValue("Retry-After").orElse("");
+        if (asked.matches("\\d{1,9}")) return Long.parseLong(asked) * 1_000;
+        String date = answer.headers().firstValue("Date").orElse("");
+        try {
+            return Math.max(0, ChronoUnit.MILLIS.between(date(date), date(asked)));
+        } catch (DateTimeException neither) {
+            return 0;
+        }
+    }
+
+    /// What to try in turn for a URL of this machine: `localhost` has two addresses, of which the
+    /// JDK's HttpClient tries only one.
+    public static List<URI> addresses(URI url) {
+        if (!url.getHost().equalsIgnoreCase("localhost")) return List.of(url);
+        return List.of(url, URI.create(url.toString()
+                .replaceFirst("(?i)//localhost", "//[::1]")));
+    }
+
+    private static Instant date(String text) {
+        return Instant.from(DateTimeFormatter.RFC_1123_DATE_TIME.parse(text));
     }
 
     /// The part of the path that a template such as `/payments/{id}` names.

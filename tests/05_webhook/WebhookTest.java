@@ -99,6 +99,7 @@ class WebhookTest {
         long count = 0;
         for (JsonNode order : JSON.readTree(ask("GET", "/orders", null).text())) {
             assertEquals("paid", order.get("status").stringValue(), order::toString);
+            assertTrue(order.get("amount").isNumber(), order::toString);
             if (order.get("payment").stringValue().equals(payment)) count++;
         }
         return count;
@@ -178,7 +179,11 @@ class WebhookTest {
         private final List<Socket> sockets = new ArrayList<>();
 
         Receiver() throws IOException {
-            listening = new ServerSocket(0, 50, InetAddress.getByName("127.0.0.1"));
+            this("127.0.0.1");
+        }
+
+        Receiver(String address) throws IOException {
+            listening = new ServerSocket(0, 50, InetAddress.getByName(address));
             Thread.ofPlatform().daemon().start(() -> {
                 while (!listening.isClosed()) {
                     try {
@@ -400,6 +405,39 @@ class WebhookTest {
             assertNull(elsewhere.nextOrNull(payment, 10), "the redirect was followed");
             assertEquals(1, rows(gone).size(), "attempts after 410");
             assertEquals(1, rows(fine).size(), "attempts after 299");
+        }
+    }
+
+    @Test
+    @DisplayName("what Retry-After asks for, in seconds or by a date, comes on top of the pause")
+    void retryAfter() throws Exception {
+        try (Receiver receiver = new Receiver()) {
+            register(receiver.url());
+            String payment = pay();
+            Heard first = receiver.next(payment);
+            first.answer(503, "Retry-After: 2\r\n");
+            Heard second = receiver.next(payment);
+            second.answer(429, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+                    "Retry-After: Sun, 06 Nov 1994 08:49:39 GMT\r\n");
+            Heard third = receiver.next(payment);
+            third.answer(204);
+            assertTrue(gap(first, second) > 2.95, "2 s asked, and 1 to 2");
+            assertTrue(gap(second, third) > 3.95, "2 s asked, and 2 to 4");
+            assertTrue(gap(second, third) < 30, "by the answer's own clock");
+        }
+    }
+
+    @Test
+    @DisplayName("a receiver at localhost is found by either address")
+    void bothAddresses() throws Exception {
+        try (Receiver receiver = new Receiver("::1")) {
+            is(204, register("http://LocalHost:" + receiver.listening.getLocalPort()
+                    + "/hook"), "LocalHost");
+            String payment = pay();
+            Heard heard = receiver.next(payment);
+            heard.answer(200);
+            assertEquals("POST /hook HTTP/1.1", heard.line());
+            assertEquals(1, rows(payment, 1).size(), "one attempt, two addresses");
         }
     }
 
@@ -689,6 +727,11 @@ class WebhookTest {
         String payment = fresh("p");
         is(204, deliver(fresh("msg_"), now(0), event(payment)), "the first");
         is(204, deliver(fresh("msg_"), now(0), event(payment)), "the second");
+        String id = fresh("msg_");
+        for (int copy = 0; copy < 2; copy++) {
+            is(409, deliver(id, now(0), event(payment).replace("4200", "1")),
+                    "another amount");
+        }
         assertEquals(1, orders(payment));
     }
 
