@@ -20,16 +20,14 @@
 //
 // ```mermaid
 // sequenceDiagram
-//   participant B as Browser
-//   participant S as Server
-//   B->>S: GET /stats
-//   S-->>B: 200, ETag "4-7", the numbers
-//   Note over B,S: a pause
-//   B->>S: GET /stats, If-None-Match "4-7"
-//   S-->>B: 304, empty
-//   Note over B,S: a pause, in which a visitor comes
-//   B->>S: GET /stats, If-None-Match "4-7"
-//   S-->>B: 200, ETag "5-7", the numbers
+//   Browser->>Server: GET /stats
+//   Server-->>Browser: 200, ETag "4-7", the numbers
+//   Note over Browser,Server: a pause
+//   Browser->>Server: GET /stats, If-None-Match "4-7"
+//   Server-->>Browser: 304, empty
+//   Note over Browser,Server: a pause, in which a visitor comes
+//   Browser->>Server: GET /stats, If-None-Match "4-7"
+//   Server-->>Browser: 200, ETag "5-7", the numbers
 // ```
 //
 // The demo runs a naive client beside a careful one. Press *Start*, then

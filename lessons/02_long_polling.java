@@ -21,15 +21,12 @@
 //
 // ```mermaid
 // sequenceDiagram
-//   participant B as Browser
-//   participant S as Server
-//   participant K as Bank
-//   B->>+S: GET /payments/k3f9?after=0
-//   S-->>-B: 200, version 1
-//   B->>+S: GET /payments/k3f9?after=1
-//   Note over B,S: held: nothing to say yet
-//   K->>S: PUT /payments/k3f9/status
-//   S-->>-B: 200, version 2
+//   Browser->>+Server: GET /payments/k3f9?after=0
+//   Server-->>-Browser: 200, version 1
+//   Browser->>+Server: GET /payments/k3f9?after=1
+//   Note over Browser,Server: held: nothing to say yet
+//   Bank->>Server: PUT /payments/k3f9/status
+//   Server-->>-Browser: 200, version 2
 // ```
 //
 // The demo runs a short and a long poller on the same payment. Press

@@ -23,17 +23,14 @@
 //
 // ```mermaid
 // sequenceDiagram
-//   participant A as ada
-//   participant S as Server
-//   participant B as bob
-//   A->>+S: GET /chat?name=ada
-//   S->>A: 101 Switching Protocols
-//   B->>+S: GET /chat?name=bob
-//   S->>B: 101 Switching Protocols
-//   S->>A: bob joined
-//   A->>S: message "hi"
-//   S->>A: message 1, from ada
-//   S->>B: message 1, from ada
+//   ada->>+Server: GET /chat?name=ada
+//   Server->>ada: 101 Switching Protocols
+//   bob->>+Server: GET /chat?name=bob
+//   Server->>bob: 101 Switching Protocols
+//   Server->>ada: bob joined
+//   ada->>Server: message "hi"
+//   Server->>ada: message 1, from ada
+//   Server->>bob: message 1, from ada
 // ```
 //
 // The demo is that chat. Let ada say something and watch the wire: the

@@ -10,9 +10,8 @@
 // %% [markdown]
 // # 04 - Server-sent events
 //
-// Feeds, notices and monitoring dashboards only listen. The WebSocket of
-// lesson 03 can bring them news, but when it breaks, the page must connect
-// again by itself, and what was sent meanwhile is lost to it.
+// Feeds and dashboards only listen. The WebSocket of lesson 03 can bring
+// them news, but what is sent while it is broken is lost to them.
 //
 // Here the page makes **one HTTP request, and its answer never ends**: the
 // server writes any number of events onto it, one way only. If it breaks,
@@ -20,16 +19,13 @@
 //
 // ```mermaid
 // sequenceDiagram
-//   participant T as Tab
-//   participant S as Server
-//   participant P as Publisher
-//   T->>+S: GET /events
-//   P->>S: POST /events
-//   S-->>T: id: 7, event: notice
-//   S-->>-T: the connection breaks
-//   P->>S: POST /events
-//   T->>+S: GET /events, Last-Event-ID: 7
-//   S-->>T: id: 8, event: notice
+//   Tab->>+Server: GET /events
+//   Publisher->>Server: POST /events
+//   Server-->>Tab: id: 7, event: notice
+//   Server-->>-Tab: the connection breaks
+//   Publisher->>Server: POST /events
+//   Tab->>+Server: GET /events, Last-Event-ID: 7
+//   Server-->>Tab: id: 8, event: notice
 // ```
 //
 // In the demo, cut one of two tabs, publish, and see what each received.
@@ -79,13 +75,11 @@ interface Event {
 // %% [markdown]
 // ## One log for all
 //
-// An event is encoded once, and the last 1,000 are kept. A stream needs no
-// queue then: it is a position in this log. 1,000 bodies of 64 KiB fit into
-// its bound; only bodies full of line breaks, which swell, reach it sooner.
+// An event is encoded once, and the last 1,000 are kept, 128 MiB at most. A
+// stream needs no queue then: it is a position in this log.
 //
 // An id used again after a restart would name two events. So we count on
-// from the clock in microseconds: below 2^53 until 2255, and never back,
-// unless we publish a million a second or somebody sets the clock back.
+// from the clock in microseconds: below 2^53 until 2255, and not back.
 
 // %%
 class Log {
@@ -127,7 +121,6 @@ class Log {
 // %% [markdown]
 // ## A stream is a position, not a thread
 //
-// Express's `res.send` ends an answer, `res.write` keeps it open, as we do.
 // Our channel takes what the socket takes; the rest waits until there is
 // room, and goes out with what came since. A slow reader slows nobody. One
 // that falls behind the kept events is cut, and resumes or gets a reset.
@@ -304,6 +297,9 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // with the last id, which is on the event, not on the source. On `reset` we
 // load the whole state, with the id it goes up to, and go on from there,
 // later each time if only resets come. Ids rise, or are duplicates.
+//
+// A server that died without a word looks like a quiet one, as no script
+// sees comments. With ticks, 15 seconds of silence are an end, too.
 
 // %%
 interface Subscriber {
@@ -317,23 +313,33 @@ interface Subscriber {
                 await pause(1000 * seconds * (0.5 + Math.random()), signal);
                 subscribe(query, page, last, failures + 1);
               };
-              signal.onabort = () => source.close();
+              let timer;
+              const end = () => { clearTimeout(timer); source.close(); };
+              const silent = () => { end(); state("silent"); again(1); };
+              const listen = () => {
+                clearTimeout(timer);
+                if (query.includes("ticks=1")) timer = setTimeout(silent, 15_000);
+              };
+              listen();
+              signal.onabort = end;
               source.onopen = () => state("open");
               source.onerror = async (event) => {
                 if (event instanceof MessageEvent) return; // published as "error"
                 state(["reconnecting", "", "closed"][source.readyState]);
                 if (source.readyState !== EventSource.CLOSED) return;
+                end();
                 const head = { method: "HEAD", cache: "no-store", signal };
                 const answer = await fetch(`/events?${query}`, head).catch(() => null);
                 if (answer?.status === 204) return state("ended");
                 again(Math.min(30, 2 ** failures));
               };
               source.addEventListener("reset", async () => {
-                source.close();
+                end();
                 last = await load().catch(() => last);
                 again(failures && Math.min(30, 2 ** failures)); // the first: at once
               });
               const receive = (event) => {
+                listen();
                 failures = 0; // not when it opens: the next thing may be a reset
                 const id = Number(event.lastEventId); // a tick carries the newest one
                 if (id > last || event.type === "tick") show(event);
@@ -347,10 +353,9 @@ interface Subscriber {
 // %% [markdown]
 // ## Break it
 //
-// **Cut tab A.** Its connection breaks, and three notices are published
-// while it is away. After `retry`, a second, it asks again with
-// `Last-Event-ID` and gets these three. In DevTools, the request has the
-// type `eventsource`, and a tab *EventStream* that lists them.
+// **Cut tab A.** Its connection breaks, and three notices are published.
+// After `retry`, a second, it asks again with `Last-Event-ID` and gets
+// them. DevTools say `eventsource`, and list them in a tab *EventStream*.
 //
 // **Claim an unknown id.** Tab A says that it saw event 1. A server that
 // shrugged and went live would hide a gap; ours answers `reset`.
@@ -393,8 +398,8 @@ class ServerSentEvents {
 // %% [markdown]
 // ## Try it
 //
-// 1. Run `curl -N 'http://localhost:8004/events?ticks=1'` and publish on
-//    the page. `-i --raw` shows the rest: the head, the sizes of chunks.
+// 1. `curl -N 'http://localhost:8004/events?ticks=1'`, and publish. With
+//    `-i --raw` you see the rest: the head, the sizes of chunks.
 // 2. Publish two lines, and find two `data: ` lines in one event:
 //    `curl -H 'Content-Type: application/json' -d '{"type":"notice",
 //    "data":"one\ntwo"}' http://localhost:8004/events`
@@ -403,19 +408,13 @@ class ServerSentEvents {
 // ## What it costs, and when to choose it
 //
 // - Browsers: all have it, without request headers, POST, and binary.
-// - Connections: six per host over HTTP/1.1; HTTP/2 shares one.
-// - Time-outs: proxies cut what is idle. Comments keep it busy.
 // - Hidden tabs: timers slow down. A discarded tab is loaded anew.
 // - Resources: a socket and about 5 KiB of heap each, and no thread.
-// - Load balancers: a server that is added gets the new streams only.
-// - Stickiness: a resumed stream may meet a server with another log.
-// - Firewalls, proxies: it is plain HTTP, yet some hold answers back.
-// - Testing: `curl -N`, or any client that reads as the bytes come.
-// - Millions of readers: a broker feeds many servers like this one.
+// - Proxies: it is plain HTTP; some cut what is idle, or hold answers back.
+// - Many servers: a broker feeds them all, and all must know the same ids.
 //
-// Choose it where only the server has something to say; WebSocket where the
-// client keeps answering. A server is told by webhook: lesson 05.
+// Choose it where only the server talks. A server is told by webhook: 05.
 //
-// In a notebook kernel or `jshell`, evaluate the cells and type
+// In a kernel, evaluate the cells and type
 // `Serve.start(8004, ServerSentEvents.routes()).port`: it shows 8004, and
 // the page is at that port.

@@ -758,4 +758,25 @@ class ServerSentEventsTest {
             chromium.screenshot("04-narrow-light");
         }
     }
+
+    @Test
+    @DisplayName("the page: with ticks, a server that says nothing any more is noticed")
+    void silent() throws Exception {
+        try (Server own = Server.start(LESSON);
+                Chromium chromium = Chromium.open(own)) {
+            chromium.see("#A .big", "^open$");
+            chromium.see("#monitor", "streams [2-9]"); // the first tick
+            chromium.page.evaluate("""
+                    () => {
+                      const timeout = setTimeout;
+                      setTimeout = (run, ms, ...rest) => timeout(run, ms === 15_000 ? 6_000 : ms, ...rest);
+                    }""");
+            chromium.see("#wire-rows", "event: tick(.|\\s)*event: tick"); // sets it anew
+            own.signal("STOP");
+            chromium.see("#A .big", "^silent$");
+            assertEquals("open", chromium.text("#B .big"), "has no ticks, and no idea");
+            own.signal("CONT");
+            chromium.see("#A .big", "^open$");
+        }
+    }
 }

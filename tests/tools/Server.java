@@ -134,11 +134,15 @@ final class Server implements AutoCloseable {
                 .filter(line -> !line.startsWith("[jbang]")).toList());
     }
 
+    void signal(String name) throws Exception {
+        new ProcessBuilder("kill", "-" + name, "" + process.pid()).start().waitFor();
+    }
+
     /// Sends SIGTERM or SIGINT and waits.
     ///
     /// @return the exit code
     int stop(String signal) throws Exception {
-        new ProcessBuilder("kill", "-" + signal, "" + process.pid()).start().waitFor();
+        signal(signal);
         if (!process.waitFor(10, TimeUnit.SECONDS)) {
             process.destroyForcibly();
             throw new AssertionError("still running 10 s after " + signal);
