@@ -401,8 +401,8 @@ class Websocket {
 // - **Load balancers** spread connections, not messages: a new server gets
 //   only new ones. **Sticky sessions** are for transports of many requests.
 // - **Scaling**: two servers need a broker, or each room lives on one.
-// - **Authentication**: `new WebSocket` cannot set headers. A `SameSite=None`
-//   cookie lets any site connect in a user's name: so we check `Origin`.
+// - **Authentication**: `new WebSocket` cannot set headers, and a cookie may
+//   come along from a page that is not ours: so we check `Origin`.
 // - **Proxies** must forward `Upgrade`, with patience beyond our pings.
 // - **Testing**: Autobahn, Playwright for pages, else the JDK's own client.
 // - **Dropped connections**: reconnect; where all are blocked, poll (01, 02).

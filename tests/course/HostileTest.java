@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -265,6 +266,21 @@ class HostileTest {
         Verdict family = grade(MAIN, start.replace("\"sleep\", \"1000\"",
                 "\"sh\", \"-c\", \"while :; do sleep 100 & sleep 100; done\""));
         assertTrue(family.passed(), () -> new Report(false).whole(family));
+    }
+
+    @Test
+    @DisplayName("a grandchild without the mark and without a parent is ended, too, where Linux has namespaces for us")
+    void grandchild() throws IOException {
+        Assumptions.assumeTrue(Node.isContained(), "unshare is not allowed here");
+        String name = "sleeper-" + System.nanoTime();
+        Verdict verdict = grade(MAIN,
+                "try { new ProcessBuilder(\"env\", \"-i\", \"setsid\","
+                        + " \"sh\", \"-c\", \"exec -a " + name
+                        + " sleep 1000 & exit\").start().waitFor(); }"
+                        + " catch (Exception e) { throw new IllegalStateException(e); }");
+        assertTrue(verdict.passed(), () -> new Report(false).whole(verdict));
+        assertEquals(List.of(), ProcessHandle.allProcesses().map(each -> each.info())
+                .filter(info -> info.commandLine().orElse("").contains(name)).toList());
     }
 
     @Test

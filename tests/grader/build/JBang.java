@@ -14,7 +14,8 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
-/// Asks JBang, as a learner who types `./jbang`.
+/// Asks JBang, as a learner who types `./jbang`, one question at a time: the file that it is asked
+/// about has the same name for all.
 final class JBang {
     private static final int SECONDS = 120;
 
@@ -23,7 +24,8 @@ final class JBang {
     /// The class path of a script with this text: its own jar first, which need not be there.
     ///
     /// @throws Trouble where a library cannot be had, in JBang's own words
-    static String classPath(Exercise exercise, String source) throws IOException {
+    static synchronized String classPath(Exercise exercise, String source)
+            throws IOException {
         return run("--quiet", "info", "classpath", copy(exercise, source).toString())
                 .strip();
     }
@@ -32,7 +34,8 @@ final class JBang {
     ///
     /// @return its class path, the jar that was built first
     /// @throws Trouble where it cannot be built, in JBang's own words
-    static String build(Exercise exercise, String source) throws IOException {
+    static synchronized String build(Exercise exercise, String source)
+            throws IOException {
         run("--quiet", "build", copy(exercise, source).toString());
         return classPath(exercise, source);
     }
@@ -44,7 +47,7 @@ final class JBang {
         return copy;
     }
 
-    private static synchronized String run(String... arguments) throws IOException {
+    private static String run(String... arguments) throws IOException {
         boolean windows = File.separatorChar == '\\';
         List<String> command = new ArrayList<>(List.of(Repo.root()
                 .resolve(windows ? "jbang.cmd" : "jbang").toString()));

@@ -32,7 +32,9 @@ import shared.Graded;
 
 /// A learner's program, running: a stranger. It has a process of its own, works in the folder of
 /// its grading, and has caps on time, heap and output; when it is closed, all that it started ends
-/// with it.
+/// with it. Where Linux lets us, it has a process namespace of its own, which nothing outlives.
+/// Elsewhere we look for descendants and, on Linux, for the mark in their environment: a child that
+/// drops the mark and whose parent has gone is not found there.
 public final class Node implements Stage.Member {
     /// How clients tell that they were left, which may be the first that is seen of its end.
     public static final String CONNECTION_ENDED = "the connection ended";
@@ -47,11 +49,38 @@ public final class Node implements Stage.Member {
     /// Of the grader's own environment, what a JVM may need; no setting of an exercise is among it.
     private static final Set<String> KEPT_VARIABLES = Set.of("PATH", "HOME", "USER",
             "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "windir");
+    private static final List<String> IN_NAMESPACE =
+            List.of("unshare", "--pid", "--fork", "--kill-child");
+    private static final List<String> IN_USER_NAMESPACE = Stream.concat(
+            IN_NAMESPACE.stream(), Stream.of("--user", "--map-current-user")).toList();
+    /// What to put before a command, so that all it starts ends with it; nothing where that fails.
+    private static final CompletableFuture<List<String>> CONTAINED =
+            CompletableFuture
+                    .supplyAsync(() -> Stream.of(IN_NAMESPACE, IN_USER_NAMESPACE)
+                            .filter(Node::works).findFirst().orElse(List.of()));
     private static final Set<Node> RUNNING = ConcurrentHashMap.newKeySet();
     private static boolean ending;
 
     static {
         Runtime.getRuntime().addShutdownHook(new Thread(Node::closeAll));
+    }
+
+    /// Does a JVM's like run under this command?
+    private static boolean works(List<String> command) {
+        List<String> trial = new ArrayList<>(command);
+        trial.add("true");
+        try {
+            return new ProcessBuilder(trial).redirectErrorStream(true)
+                    .redirectOutput(ProcessBuilder.Redirect.DISCARD).start()
+                    .waitFor() == 0;
+        } catch (IOException | InterruptedException thereIsNone) {
+            return false;
+        }
+    }
+
+    /// Is a program contained here, whatever it starts?
+    public static boolean isContained() {
+        return !CONTAINED.join().isEmpty();
     }
 
     /// Ends all that runs when the grader itself ends. What is being started just then is known
@@ -94,8 +123,9 @@ public final class Node implements Stage.Member {
 
     private Node(Build build, Path folder, Map<String, String> settings)
             throws IOException {
-        List<String> command = new ArrayList<>(List.of(ClassPath.tool("java"),
-                "-Xmx" + HEAP_MB + "m", "-XX:+ExitOnOutOfMemoryError",
+        List<String> command = new ArrayList<>(CONTAINED.join());
+        command.addAll(List.of(ClassPath.tool("java"), "-Xmx" + HEAP_MB + "m",
+                "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
                 "-Djava.io.tmpdir=" + folder));
         command.addAll(build.options());
         command.addAll(List.of("-cp", build.classPath(), build.main()));

@@ -10,6 +10,7 @@ import grader.repo.Snapshots;
 import grader.repo.Trouble;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
+import grader.stage.Node;
 import grader.stage.Patience;
 import grader.stage.Stage;
 import java.nio.file.Files;
@@ -243,6 +244,7 @@ public final class Grading implements TestExecutionListener {
 
     /// Loads JUnit and what requirements use in the background, while the submission is compiled.
     public static void warm() {
+        Thread.ofPlatform().daemon().start(Node::isContained);
         Thread.ofPlatform().daemon().start(() -> {
             try (LauncherSession session = session()) {
                 session.getLauncher();
