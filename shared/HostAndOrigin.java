@@ -7,6 +7,7 @@ import io.undertow.util.HttpString;
 import io.undertow.util.Methods;
 import java.net.InetSocketAddress;
 import java.util.HashSet;
+import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Pattern;
 
@@ -17,7 +18,7 @@ final class HostAndOrigin {
     private static final Set<HttpString> SAFE =
             Set.of(Methods.GET, Methods.HEAD, Methods.OPTIONS);
     private static final Pattern ORIGIN =
-            Pattern.compile("https?://([a-z0-9.-]+(?::\\d{1,5})?)");
+            Pattern.compile("(?i)(https?://)([a-z0-9.-]+(?::\\d{1,5})?)");
 
     /// Further origins at which the server is reached, through a proxy or a cable, such as
     /// `https://shop.example`: `PUBLIC` has them, with commas.
@@ -33,37 +34,56 @@ final class HostAndOrigin {
                 Serve.fail("PUBLIC must list origins such as https://shop.example,"
                         + " but it has '" + each.strip() + "'.");
             }
-            add(origin.group(), origin.group(1));
+            add(origin.group(1), origin.group(2));
         }
-        if (cablePort != 0) {
-            add("http://localhost:" + cablePort, "localhost:" + cablePort);
-        }
+        if (cablePort != 0) add("http://", "localhost:" + cablePort);
     }
 
-    private void add(String origin, String authority) {
-        origins.add(origin);
-        authorities.add(authority);
+    private void add(String scheme, String authority) {
+        origins.add(usual(scheme + authority));
+        authorities.add(usual(scheme, authority));
+    }
+
+    /// An authority as a client would write it (RFC 9110 section 4.2.3): a host's letters are
+    /// small, and the port that its scheme has anyway is left out.
+    private static String usual(String scheme, String authority) {
+        String small = authority.toLowerCase(Locale.ROOT);
+        String port = scheme.equalsIgnoreCase("https://") ? ":443" : ":80";
+        return small.endsWith(port) ? small.substring(0, small.length() - port.length())
+                : small;
+    }
+
+    /// The same of an origin; one that is none stays as it is.
+    private static String usual(String origin) {
+        var parts = ORIGIN.matcher(origin);
+        return parts.matches()
+                ? parts.group(1).toLowerCase(Locale.ROOT)
+                        + usual(parts.group(1), parts.group(2))
+                : origin;
     }
 
     /// @return 421 or 403, or null where the request may pass
     Problem check(HttpServerExchange exchange) {
         int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class)
                 .getPort();
+        String scheme = exchange.getConnection().getSslSessionInfo() == null ? "http://"
+                : "https://";
         HeaderMap request = exchange.getRequestHeaders();
         var hosts = request.get(Headers.HOST);
-        Set<String> own = Set.of("localhost:" + port, "127.0.0.1:" + port);
-        if (hosts == null || hosts.size() != 1 || !isKnown(hosts.getFirst(), own)
-                || !isKnown(authority(exchange, hosts.getFirst()), own)) {
+        String host = hosts == null || hosts.size() != 1 ? ""
+                : usual(scheme, hosts.getFirst());
+        Set<String> own = Set.of(usual(scheme, "localhost:" + port),
+                usual(scheme, "127.0.0.1:" + port));
+        if (!isKnown(host, own)
+                || !isKnown(usual(scheme, authority(exchange, host)), own)) {
             return new Problem(421, "The Host header must be localhost:" + port
                     + " or 127.0.0.1:" + port + ".");
         }
         var sent = request.get(Headers.ORIGIN);
         boolean acts = !SAFE.contains(exchange.getRequestMethod())
                 || request.contains(Headers.UPGRADE);
-        String scheme = exchange.getConnection().getSslSessionInfo() == null ? "http://"
-                : "https://";
         if (acts && sent != null && (sent.size() != 1
-                || !isOwn(scheme, sent.getFirst(), hosts.getFirst(), own))) {
+                || !isOwn(scheme, usual(sent.getFirst()), host, own))) {
             return new Problem(403, "A page of another origin may not do this.");
         }
         return null;

@@ -136,7 +136,7 @@ public final class Http {
                     && value.stripTrailingZeros().scale() <= 0;
             if (fits) return value.longValueExact();
         }
-        throw new Problem(400, "'%s' must be a whole number from %d to %d."
+        throw new Problem(400, "'%s' must be a whole number from %s to %s."
                 .formatted(member, min, max));
     }
 
@@ -176,7 +176,7 @@ public final class Http {
                 && Long.parseLong(value) <= max) {
             return Long.parseLong(value);
         }
-        throw new Problem(400, "'%s' must be a whole number from %d to %d."
+        throw new Problem(400, "'%s' must be a whole number from %s to %s."
                 .formatted(name, min, max));
     }
 

@@ -16,6 +16,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Predicate;
@@ -217,7 +218,8 @@ public final class Routes implements HttpHandler {
     private static void requireJson(HttpServerExchange exchange) {
         String type = exchange.getRequestHeaders().getFirst(Headers.CONTENT_TYPE);
         if (type == null
-                || !type.toLowerCase().matches("application/([^;]+\\+)?json *(;.*)?")) {
+                || !type.toLowerCase(Locale.ROOT)
+                        .matches("application/([^;]+\\+)?json *(;.*)?")) {
             throw new Problem(415, "The body must be sent as application/json.");
         }
     }

@@ -164,7 +164,7 @@ public final class Serve {
         String value = System.getenv().getOrDefault(name, "" + usual);
         if (!value.matches("\\d{1,9}") || Integer.parseInt(value) < min
                 || Integer.parseInt(value) > max) {
-            fail("%s must be a whole number from %d to %d, but it is '%s'."
+            fail("%s must be a whole number from %s to %s, but it is '%s'."
                     .formatted(name, min, max, value));
         }
         return Integer.parseInt(value);

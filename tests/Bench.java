@@ -25,6 +25,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -101,6 +102,7 @@ class Bench implements Callable<Integer> {
     private final Map<String, Object> figures = new LinkedHashMap<>();
 
     static void main(String... arguments) {
+        Locale.setDefault(Locale.ROOT);
         System.exit(new CommandLine(new Bench()).execute(arguments));
     }
 

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -43,6 +44,7 @@ class Format {
             ToolFactory.createCodeFormatter(options());
 
     static void main(String[] args) throws IOException {
+        Locale.setDefault(Locale.ROOT);
         boolean reports = List.of(args).equals(List.of("--check"));
         Path root = root();
         if (root == null || args.length > 0 && !reports) {

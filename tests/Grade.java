@@ -25,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.Callable;
@@ -58,6 +59,7 @@ class Grade {
     private static final Report REPORT = new Report(COLOUR);
 
     static void main(String... arguments) {
+        Locale.setDefault(Locale.ROOT);
         CommandLine command = new CommandLine(new Grade())
                 .setColorScheme(CommandLine.Help
                         .defaultColorScheme(COLOUR ? Ansi.ON : Ansi.OFF))

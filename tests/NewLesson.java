@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -41,6 +42,7 @@ class NewLesson implements Callable<Integer> {
             description = "Show this help.") boolean help;
 
     static void main(String... arguments) {
+        Locale.setDefault(Locale.ROOT);
         System.exit(new CommandLine(new NewLesson()).execute(arguments));
     }
 

@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -49,6 +50,7 @@ class Repeat implements Callable<Integer> {
             List<String> fails) {}
 
     static void main(String... arguments) {
+        Locale.setDefault(Locale.ROOT);
         System.exit(new CommandLine(new Repeat()).execute(arguments));
     }
 

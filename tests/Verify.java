@@ -22,6 +22,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -86,6 +87,7 @@ class Verify implements Callable<Integer>, TestExecutionListener {
     private record Timed(long ms, String what) {}
 
     static void main(String... arguments) {
+        Locale.setDefault(Locale.ROOT);
         System.exit(new CommandLine(new Verify()).execute(arguments));
     }
 

@@ -16,8 +16,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.List;
@@ -80,7 +78,7 @@ public final class Page {
                 default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'%s; \
                 img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"""
                         .formatted(nonce, cable == 0 ? ""
-                                : " ws://localhost:%1$d http://localhost:%1$d"
+                                : " ws://localhost:%1$s http://localhost:%1$s"
                                         .formatted(cable)));
         if (html == null) html = render();
         Http.send(exchange, 200, "text/html; charset=utf-8",
@@ -139,7 +137,7 @@ public final class Page {
         if (at >= 0 && at + 1 < LESSONS.size()) {
             command(list, "Next", "lessons/" + LESSONS.get(at + 1) + ".java");
         }
-        if (Files.exists(Path.of("exercises", name + ".java"))) {
+        if (at >= 0) {
             command(list, "Exercise", "exercises/" + name + ".java");
             command(list, "Grade it", "grade " + name.substring(0, 2));
         }

@@ -48,7 +48,11 @@ public final class Node implements Stage.Member {
     private static final int KEPT = 64 * 1024;
     /// Of the grader's own environment, what a JVM may need; no setting of an exercise is among it.
     private static final Set<String> KEPT_VARIABLES = Set.of("PATH", "HOME", "USER",
-            "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot", "windir");
+            "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP", "SystemRoot",
+            "windir");
+    /// The learner's locale, in which the program runs outside the grader, too.
+    private static final Pattern LOCALE = Pattern
+            .compile("user\\.(language|country|script|variant|extensions)(\\..*)?");
     private static final List<String> IN_NAMESPACE =
             List.of("unshare", "--pid", "--fork", "--kill-child");
     private static final List<String> IN_USER_NAMESPACE = Stream.concat(
@@ -127,6 +131,10 @@ public final class Node implements Stage.Member {
         command.addAll(List.of(ClassPath.tool("java"), "-Xmx" + HEAP_MB + "m",
                 "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
                 "-Djava.io.tmpdir=" + folder));
+        System.getProperties().forEach((name, value) -> {
+            if (!LOCALE.matcher(name + "").matches()) return;
+            command.add("-D" + name + "=" + value);
+        });
         command.addAll(build.options());
         command.addAll(List.of("-cp", build.classPath(), build.main()));
         ProcessBuilder builder = new ProcessBuilder(command).directory(folder.toFile());
