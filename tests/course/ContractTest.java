@@ -1,11 +1,16 @@
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import grader.repo.Repo;
+import java.io.File;
+import java.io.IOException;
 import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
@@ -43,7 +48,8 @@ record ContractTest(String script) {
     @BeforeParameterizedClassInvocation
     static void start(String script) throws Exception {
         long began = System.nanoTime();
-        server = Server.start(script);
+        File elsewhere = new File(System.getProperty("java.io.tmpdir"));
+        server = Server.start(Server.launch(script).directory(elsewhere));
         startedIn = System.nanoTime() - began;
     }
 
@@ -110,7 +116,47 @@ record ContractTest(String script) {
             problem(421, raw.send("GET http://evil.example" + PATH + " HTTP/1.1\r\n"
                     + "Host: localhost:" + port + "\r\n\r\n").answer());
         }
-        assertEquals(200, ask("GET", PATH, null, "Host: 127.0.0.1:" + port).status());
+        for (String own : List.of("127.0.0.1:", "LocalHost:")) {
+            assertEquals(200, ask("GET", PATH, null, "Host: " + own + port).status());
+        }
+    }
+
+    @Test
+    @DisplayName("knows itself on port 80 and behind a proxy, where the Host has no port")
+    void defaultPort() throws Exception {
+        if (!isFirst()) return; // all call Serve.run
+        String shop = "PUBLIC=http://Shop.example:80";
+        try (Server behind = Server.start(script, shop)) {
+            knowsItself(behind.port, "shop.example");
+        }
+        assumeTrue(canHave(80));
+        try (Server web = Server.start(script, "PORT=80")) {
+            knowsItself(web.port, "localhost");
+        }
+    }
+
+    private static boolean canHave(int port) {
+        try (var socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+            return socket.isBound();
+        } catch (IOException taken) {
+            return false;
+        }
+    }
+
+    private static void knowsItself(int port, String name) throws IOException {
+        for (String host : List.of(name, name + ":80", name.toUpperCase(Locale.ROOT))) {
+            var answer = RawHttp.ask(port, "PATCH", PATH, null, "Host: " + host,
+                    "Origin: http://" + name);
+            assertEquals(405, answer.status(), answer::toString);
+        }
+        problem(403, RawHttp.ask(port, "PATCH", PATH, null, "Host: " + name,
+                "Origin: https://" + name));
+        problem(421, RawHttp.ask(port, "PATCH", PATH, null, "Host: " + name + ":443"));
+    }
+
+    /// Some things need not be asked of every script.
+    private boolean isFirst() {
+        return script.equals(scripts().findFirst().orElseThrow());
     }
 
     @Test
@@ -128,7 +174,9 @@ record ContractTest(String script) {
                             "Upgrade: websocket"));
             assertEquals(200, ask("GET", PATH, null, "Origin: " + foreign).status());
         }
-        problem(405, ask("PATCH", PATH, null, "Origin: http://localhost:" + port));
+        for (String own : List.of("localhost:", "LocalHost:")) {
+            problem(405, ask("PATCH", PATH, null, "Origin: http://" + own + port));
+        }
     }
 
     @Test
@@ -174,6 +222,8 @@ record ContractTest(String script) {
                 .filter(line -> line.contains("static HttpHandler routes()"))
                 .findFirst().orElseThrow();
         assertTrue(first.text().contains(launch), "the page shows its own source");
+        assertTrue(first.text().contains("./jbang grade " + lesson().number()),
+                "the page says how to grade its exercise");
     }
 
     @Test
@@ -223,7 +273,7 @@ record ContractTest(String script) {
     @DisplayName("says in one sentence that its port is taken or its PORT is wrong, exit code 2")
     void portTaken() throws Exception {
         fails("PORT=" + server.port, "" + server.port);
-        if (!script.equals(scripts().findFirst().orElseThrow())) return; // all call Serve.run
+        if (!isFirst()) return; // all call Serve.run
         for (String wrong : List.of("", "-1", "65536", "8e3", "99999999999")) {
             fails("PORT=" + wrong, "PORT");
         }
