@@ -13,6 +13,7 @@
 import grader.repo.Repo;
 import grader.build.ClassPath;
 import grader.report.Reports;
+import grader.report.Terminal;
 import com.sun.management.OperatingSystemMXBean;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -25,7 +26,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -34,7 +34,6 @@ import java.util.function.Function;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -102,8 +101,7 @@ class Bench implements Callable<Integer> {
     private final Map<String, Object> figures = new LinkedHashMap<>();
 
     static void main(String... arguments) {
-        Locale.setDefault(Locale.ROOT);
-        System.exit(new CommandLine(new Bench()).execute(arguments));
+        System.exit(Terminal.command(new Bench()).execute(arguments));
     }
 
     @Override
@@ -189,8 +187,7 @@ class Bench implements Callable<Integer> {
 
     /// A line that the next one replaces.
     private static void progress(String text, Object... values) {
-        if (System.console() == null) return;
-        System.err.print("\r\033[K" + text.formatted(values));
+        Terminal.line(text.formatted(values));
     }
 
     private Process run(String... words) throws IOException {

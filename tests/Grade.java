@@ -21,17 +21,15 @@ import grader.build.Archives;
 import grader.repo.Trouble;
 import grader.verdict.Verdict;
 import grader.command.Watch;
+import grader.report.Terminal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
-import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Mixin;
@@ -51,21 +49,13 @@ class Grade {
     private static final String NAMES =
             "An exercise: 03, 3, websocket, 03_websocket or its file.";
 
-    private static final boolean TERMINAL =
-            System.console() != null && System.console().isTerminal();
-    private static final boolean COLOUR =
-            TERMINAL && Objects.requireNonNullElse(System.getenv("NO_COLOR"), "")
-                    .isEmpty();
-    private static final Report REPORT = new Report(COLOUR);
+    private static final Report REPORT = new Report(Terminal.COLOUR);
 
     static void main(String... arguments) {
-        Locale.setDefault(Locale.ROOT);
-        CommandLine command = new CommandLine(new Grade())
-                .setColorScheme(CommandLine.Help
-                        .defaultColorScheme(COLOUR ? Ansi.ON : Ansi.OFF))
+        CommandLine command = Terminal.command(new Grade())
                 .setExecutionExceptionHandler((problem, line, result) -> {
                     if (!(problem instanceof Trouble)) throw problem;
-                    clearProgress();
+                    Terminal.line("");
                     System.err.println(problem.getMessage());
                     return 2;
                 });
@@ -77,13 +67,8 @@ class Grade {
         return new Random().nextInt(1_000_000);
     }
 
-    /// Says on the terminal what is being done, in a line that is written over.
     private static void progress(String doing) {
-        if (TERMINAL) System.err.print("\r\033[K" + doing + " ...");
-    }
-
-    private static void clearProgress() {
-        if (TERMINAL) System.err.print("\r\033[K");
+        Terminal.line(doing + " ...");
     }
 
     @Command(name = "grade", sortOptions = false,
@@ -125,26 +110,26 @@ class Grade {
                     verdict -> {
                         verdicts.add(verdict);
                         if (!solution) verdict.keep();
-                        clearProgress();
+                        Terminal.line("");
                         System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
                                 : REPORT.brief(verdict));
                     });
             write(verdicts);
             System.out.println(REPORT.end(verdicts, chosen));
             Archives.prepare(exercises, doing -> progress(doing));
-            clearProgress();
+            Terminal.line("");
             return code(verdicts);
         }
 
         private int gradeClass(long chosen) {
             var learners = Classroom.grade(classroom, chosen, doing -> progress(doing));
-            clearProgress();
+            Terminal.line("");
             System.out.print(Classroom.table(learners));
             System.out.println("seed " + chosen);
-            List<Verdict> all = learners.values().stream().flatMap(List::stream)
-                    .filter(Objects::nonNull).toList();
+            List<Verdict> all =
+                    learners.values().stream().flatMap(List::stream).toList();
             write(all);
-            return code(all);
+            return code(all.stream().filter(each -> !each.isMissing()).toList());
         }
 
         private void write(List<Verdict> verdicts) {
@@ -205,7 +190,7 @@ class Grade {
             Grading.warm();
             Verdict verdict = Grading.of(exercise, exercise.file(), seed(),
                     doing -> progress(exercise.number() + ": " + doing));
-            clearProgress();
+            Terminal.line("");
             if (verdict.trouble() != null) throw new Trouble(verdict.trouble());
             System.out.println(verdict.passed()
                     ? "Exercise " + exercise.number() + " is done."

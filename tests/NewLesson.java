@@ -6,16 +6,15 @@
 
 import grader.repo.Exercise;
 import grader.repo.Repo;
+import grader.report.Terminal;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -42,8 +41,7 @@ class NewLesson implements Callable<Integer> {
             description = "Show this help.") boolean help;
 
     static void main(String... arguments) {
-        Locale.setDefault(Locale.ROOT);
-        System.exit(new CommandLine(new NewLesson()).execute(arguments));
+        System.exit(Terminal.command(new NewLesson()).execute(arguments));
     }
 
     @Override

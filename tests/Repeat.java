@@ -9,14 +9,13 @@
 import grader.repo.Repo;
 import grader.repo.Exercise;
 import grader.report.Report;
+import grader.report.Terminal;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.Callable;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -50,8 +49,7 @@ class Repeat implements Callable<Integer> {
             List<String> fails) {}
 
     static void main(String... arguments) {
-        Locale.setDefault(Locale.ROOT);
-        System.exit(new CommandLine(new Repeat()).execute(arguments));
+        System.exit(Terminal.command(new Repeat()).execute(arguments));
     }
 
     @Override

@@ -16,13 +16,13 @@ import static org.junit.platform.engine.discovery.ClassNameFilter.includeClassNa
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;
 
 import grader.repo.Exercise;
+import grader.report.Terminal;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -38,7 +38,6 @@ import org.junit.platform.launcher.TestIdentifier;
 import org.junit.platform.launcher.TestPlan;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -58,8 +57,6 @@ import shared.course.Course;
             "Screenshots are kept in build/screenshots."})
 class Verify implements Callable<Integer>, TestExecutionListener {
     private static final int LONGEST = 10;
-    private static final boolean TERMINAL =
-            System.console() != null && System.console().isTerminal();
     /// Most tests wait for another process most of the time.
     private static final int SIDE_BY_SIDE =
             2 * Runtime.getRuntime().availableProcessors();
@@ -87,8 +84,7 @@ class Verify implements Callable<Integer>, TestExecutionListener {
     private record Timed(long ms, String what) {}
 
     static void main(String... arguments) {
-        Locale.setDefault(Locale.ROOT);
-        System.exit(new CommandLine(new Verify()).execute(arguments));
+        System.exit(Terminal.command(new Verify()).execute(arguments));
     }
 
     /// The lessons that are to be proved: all, or those that were named.
@@ -138,7 +134,7 @@ class Verify implements Callable<Integer>, TestExecutionListener {
                 .build();
         LauncherFactory.create().execute(request, this);
         Chromium.stop();
-        status("");
+        Terminal.line("");
         end();
         return failed > 0 ? 1 : passed > 0 ? 0 : 2;
     }
@@ -185,15 +181,10 @@ class Verify implements Callable<Integer>, TestExecutionListener {
         plan = all;
     }
 
-    /// Says on the terminal what is being done, in a line that is written over.
-    private void status(String text) {
-        if (TERMINAL) System.err.print("\r\033[K" + text);
-    }
-
     @Override
     public synchronized void executionStarted(TestIdentifier test) {
         began.put(test.getUniqueId(), System.nanoTime());
-        status("%d passed, %d failed; %s".formatted(passed, failed,
+        Terminal.line("%d passed, %d failed; %s".formatted(passed, failed,
                 test.getDisplayName()));
     }
 
@@ -235,7 +226,7 @@ class Verify implements Callable<Integer>, TestExecutionListener {
 
     /// Prints all about a class when it is done, as several run at a time.
     private void print(TestIdentifier test) {
-        status("");
+        Terminal.line("");
         System.out.println("\n" + test.getDisplayName());
         groups.forEach((of, group) -> {
             if (!topOf(of).equals(test)) return;

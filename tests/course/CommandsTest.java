@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -26,6 +27,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -141,6 +143,8 @@ class CommandsTest {
         Result open = run(1, "grade", "01");
         assertTrue(open.out.contains("\nNext: exercises/01_short_polling.java:")
                 && open.out.contains("TODO 1: "), open.out);
+        assertTrue(open.out.contains("TODO 4 is still open. Begin with TODO 1, "),
+                open.out);
         Files.writeString(file, solved);
         for (String name : List.of("1", "short-polling", "01_short_polling",
                 "exercises/01_short_polling.java")) {
@@ -160,6 +164,14 @@ class CommandsTest {
         Result broken = run(2, "grade", "01");
         assertTrue(broken.out.contains("does not compile"), broken.out);
         assertTrue(broken.out.contains("\nNext: mend that"), broken.out);
+        Files.writeString(file, solved.replace("    void main() {\n",
+                "    void main() {\n\t\tint one = two;\n"));
+        String tabs = run(2, "grade", "01").out;
+        List<String> lines = tabs.lines().toList();
+        int caret = lines.indexOf(" ".repeat(12) + "^");
+        assertTrue(caret > 0 && lines.get(caret - 1).indexOf("two") == 12, tabs);
+        Files.writeString(file, "\uFEFF" + solved);
+        assertTrue(run(2, "grade", "01").out.contains("Save it as UTF-8 without BOM."));
         Files.delete(file);
         assertTrue(run(2, "grade", "01").out.contains("is not there"));
         assertEquals("There is no exercise '9'. There are: " + String.join(", ",
@@ -251,6 +263,44 @@ class CommandsTest {
         assertEquals(5, errors.getLength());
     }
 
+    @Test
+    @DisplayName("a report goes through a link, a pipe and a descriptor, and these stay what they are")
+    void throughOthers() throws Exception {
+        Path build = Files.createDirectories(repo.resolve("build"));
+        Path link = Files.createSymbolicLink(build.resolve("link.json"),
+                Path.of("linked.json"));
+        shell("mkfifo build/pipe; cat build/pipe >build/piped.json &"
+                + " ./jbang grade 01 02 --json build/pipe --junit /dev/fd/3 3>build/3.xml;"
+                + " ./jbang grade 01 02 --json build/link.json; wait");
+        assertTrue(Files.isSymbolicLink(link));
+        assertEquals(2, json("build/linked.json").size());
+        assertEquals(2, json("build/piped.json").size());
+        assertFalse(Files.isRegularFile(build.resolve("pipe")));
+        assertTrue(Files.readString(build.resolve("3.xml")).contains("<testsuite "));
+    }
+
+    /// What a shell says.
+    private static String shell(String line) throws Exception {
+        Process process = new ProcessBuilder("sh", "-c", line).directory(repo.toFile())
+                .redirectErrorStream(true).start();
+        process.getOutputStream().close();
+        String said = new String(process.getInputStream().readAllBytes());
+        process.waitFor();
+        return said;
+    }
+
+    @Test
+    @DisplayName("escape sequences are only for a terminal that knows them")
+    @EnabledOnOs(OS.LINUX)
+    void escapes() throws Exception {
+        String typed = "script -qec './jbang grade 01 02' /dev/null";
+        assertTrue(shell("TERM=xterm " + typed).contains("\033["));
+        for (String term : List.of("TERM=dumb ", "unset TERM; ")) {
+            String said = shell(term + typed);
+            assertTrue(said.contains("not begun") && !said.contains("\033"), said);
+        }
+    }
+
     private static JsonNode json(String name) {
         return JsonMapper.shared().readTree(repo.resolve(name).toFile());
     }
@@ -293,9 +343,28 @@ class CommandsTest {
         String oldest = list.out.lines().toList().getLast().split(" ")[0];
         run(0, "undo", "01", oldest);
         assertArrayEquals(work, Files.readAllBytes(file));
+        Files.writeString(repo.resolve(
+                ".progress/snapshots/01_short_polling/2999-01-01T00.00.00.000.java"),
+                "kept before the clock stepped back");
+        Files.writeString(file, "third");
+        run(0, "reset", "01");
+        run(0, "undo", "01");
+        assertEquals("third", Files.readString(file));
         Files.delete(file);
         run(0, "reset", "01");
         assertEquals(untouched, Files.readString(file), "a deleted file comes back");
+        Path mine = Files.writeString(temp.resolve("Mine.java"), "elsewhere");
+        Files.delete(file);
+        Files.createSymbolicLink(file, mine);
+        run(0, "reset", "01");
+        assertTrue(Files.isSymbolicLink(file), "a link stays one");
+        assertEquals(untouched, Files.readString(mine));
+        run(0, "undo", "01");
+        assertEquals("elsewhere", Files.readString(mine));
+        Files.delete(file);
+        Files.createDirectory(file);
+        assertTrue(run(2, "reset", "01").err.contains("it is no plain file"));
+        Files.delete(file);
         assertTrue(
                 run(2, "undo", "01", "nonsense").err.contains("There is no snapshot"));
         assertTrue(run(2, "undo", "02").err.contains("There is no snapshot"));
@@ -353,8 +422,8 @@ class CommandsTest {
         Files.writeString(folder.resolve("ada/exercises/" + name), solved);
         Files.writeString(folder.resolve("bob/" + name), untouched);
         Files.writeString(folder.resolve("cyd/" + name), "class Half {");
-        Result table =
-                run(2, "grade", "--class", folder.toString(), "--json", "build/c.json");
+        Result table = run(2, "grade", "--class", folder.toString(), "--json",
+                "build/c.json", "--junit", "build/c.xml");
         List<String> lines = table.out.lines().toList();
         assertTrue(lines.get(0).matches("learner +01 +02.* total"), table.out);
         assertTrue(lines.get(1).matches("ada +11 +-.* 11/\\d+"), table.out);
@@ -362,9 +431,75 @@ class CommandsTest {
         assertTrue(lines.get(3).matches("cyd +! +-.* 0/\\d+"), table.out);
         assertTrue(lines.get(4).matches("dan +- +-.* 0/\\d+"), table.out);
         assertTrue(table.out.contains("! cyd 01: "), table.out);
-        assertEquals(2, json("build/c.json").size());
+        JsonNode all = json("build/c.json");
+        int exercises = Exercise.all().size();
+        assertEquals(4 * exercises, all.size());
+        assertEquals("ada 11 of 11, null", mark(all.get(0)));
+        assertEquals("bob 0 of 11, missing or untouched", mark(all.get(exercises)));
+        assertTrue(mark(all.get(2 * exercises)).startsWith("cyd 0 of 11, "), all + "");
+        var suites = DocumentBuilderFactory.newInstance().newDocumentBuilder()
+                .parse(repo.resolve("build/c.xml").toFile())
+                .getElementsByTagName("testsuite");
+        assertEquals(4 * exercises, suites.getLength());
+        var bob = suites.item(exercises).getAttributes();
+        assertEquals("bob 01_short_polling", bob.getNamedItem("name").getNodeValue());
+        assertEquals("5", bob.getNamedItem("skipped").getNodeValue());
+        assertEquals("0", bob.getNamedItem("failures").getNodeValue());
         assertTrue(run(2, "grade", "--class", temp.resolve("none").toString()).err
                 .contains("Cannot read the folder"));
+    }
+
+    private static String mark(JsonNode one) {
+        return one.get("learner").asString() + " " + one.get("earned").asInt() + " of "
+                + one.get("points").asInt() + ", "
+                + one.get("message").asString("null");
+    }
+
+    @Test
+    @DisplayName("files that a learner's program names beside it are graded with it, in a class too")
+    void helpers() throws Exception {
+        String head = "//JAVA 25+\n";
+        String text = solved.replace(head, head + "//SOURCES Tag.java\n"
+                + "//FILES words.txt\n").replace("\"no-cache\"", "Tag.header()");
+        Files.writeString(file, text);
+        Path flat = Files.createDirectories(temp.resolve("helpers/ada"));
+        Files.writeString(flat.resolve(file.getFileName()), text);
+        for (Path folder : List.of(file.getParent(), flat)) {
+            Files.writeString(folder.resolve("words.txt"), "no-cache");
+            Files.writeString(folder.resolve("Tag.java"), """
+                    class Tag {
+                        static String header() throws java.io.IOException {
+                            try (var words = Tag.class.getResourceAsStream("/words.txt")) {
+                                return new String(words.readAllBytes());
+                            }
+                        }
+                    }
+                    """);
+        }
+        run(0, "grade", "01");
+        run(0, "grade", "--class", flat.getParent().toString());
+        Files.writeString(file, text + "}");
+        String broken = run(2, "grade", "01").out;
+        assertTrue(broken.contains("exercises/01_short_polling.java:"), broken);
+        for (String each : List.of("words.txt", "Tag.java")) {
+            Files.delete(file.resolveSibling(each));
+        }
+    }
+
+    @Test
+    @DisplayName("a TODO is open where the code throws, not where a comment or a text says so")
+    void todos() {
+        for (String said : List.of("// throw Problem.todo(1);",
+                "/* Problem.todo(1)\n*/",
+                "log(\"// throw Problem.todo(1)\");",
+                "log(\"\"\"\nProblem.todo(1) \\\"\"\" \"\"\");")) {
+            String text = solved.replaceFirst("( *// END 1)",
+                    Matcher.quoteReplacement(said) + "\n$1");
+            assertFalse(Exercise.todos(text).getFirst().open(), said);
+            String open = text + "\nthrow Problem.todo(1); // 'open'";
+            assertTrue(Exercise.todos(open).getFirst().open(), said);
+        }
+        assertTrue(Exercise.todos(untouched.replace("    ", "\t")).getFirst().open());
     }
 
     @Test
@@ -418,6 +553,9 @@ class CommandsTest {
     @Test
     @DisplayName("watch grades on save, tells only what changed, survives half files, and moves on when done")
     void watch() throws Exception {
+        Path other = repo.resolve("exercises/03_websocket.java");
+        Files.delete(other);
+        Files.createDirectory(other); // concerns nobody here
         try (Watching watching = new Watching("watch")) {
             watching.see("Watching exercises/01.*0 of 11 points.*Next: .*TODO 1");
             Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
@@ -427,6 +565,9 @@ class CommandsTest {
             watching.see("Could not be graded.*does not compile");
             Files.delete(file);
             watching.see("is not there");
+            Files.createDirectory(file);
+            watching.see("it is no plain file");
+            Files.delete(file);
             Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=9\""));
             String same = watching.see("of 11 points");
             assertFalse(same.contains("01.3"),
@@ -437,6 +578,7 @@ class CommandsTest {
             assertTrue(done.contains("ok   01.1"), done);
             assertFalse(done.contains("ok   01.3"), done);
         }
+        Files.delete(other);
         assertEquals(List.of(), running());
     }
 

@@ -42,10 +42,10 @@ import javax.tools.ToolProvider;
 ///
 /// @param options of a JVM that make it start fast
 public record Build(String classPath, String main, List<String> options) {
-    /// What asks JBang for more than a compiler and libraries.
+    /// What asks JBang for more than a compiler, libraries, and files one by one.
     private static final Pattern DIRECTIVE = Pattern.compile(
             "(?m)^//(?:(?:REPOS|JAVA|MODULE|COMPILE_OPTIONS|JAVAC_OPTIONS|PREVIEW|MAIN)\\b"
-                    + "|SOURCES (?!\\.\\./shared/)).*$");
+                    + "|SOURCES (?!\\.\\./shared/)|FILES .*[*?\\[{]|FILES \\S+ +\\S).*$");
     private static final Pattern FILES =
             Pattern.compile("(?m)^//FILES (\\S+?)(?:=(\\S+))?\\s*$");
     private static final JavaCompiler JAVAC = ToolProvider.getSystemJavaCompiler();
@@ -55,6 +55,7 @@ public record Build(String classPath, String main, List<String> options) {
     private static final String NO_MAIN =
             "No class has a method main, so nothing can be run.";
     private static final int SHOWN = 3;
+    private static final char BYTE_ORDER_MARK = 0xFEFF;
 
     /// Compiles `file` as a submission to `exercise`, into `folder`.
     ///
@@ -64,12 +65,12 @@ public record Build(String classPath, String main, List<String> options) {
         try {
             if (!directives(Repo.read(exercise.solution()))
                     .containsAll(directives(source))) {
-                return withJBang(exercise, source);
+                return withJBang(exercise, source, file);
             }
             String base = ClassPath.of(exercise, source);
             Map<String, byte[]> classes = compile(exercise.name(), source, file, base);
             Path jar = folder.resolve("submission.jar");
-            write(jar, classes, exercise, source);
+            write(jar, classes, exercise, source, file);
             return new Build(base + File.pathSeparator + jar, mainOf(classes),
                     Archives.options(base));
         } catch (IOException e) {
@@ -78,20 +79,22 @@ public record Build(String classPath, String main, List<String> options) {
     }
 
     private static String source(Path file) {
+        byte[] bytes = Repo.bytes(file);
+        if (bytes == null) {
+            throw new Trouble(Repo.shown(file) + " is not there. `./jbang reset "
+                    + file.getFileName().toString().substring(0, 2)
+                    + "` puts the untouched exercise in its place.");
+        }
         try {
             String source = StandardCharsets.UTF_8.newDecoder()
-                    .decode(ByteBuffer.wrap(Files.readAllBytes(file))).toString();
-            if (!source.isBlank()) return source;
-            throw new Trouble(Repo.shown(file) + " is empty.");
+                    .decode(ByteBuffer.wrap(bytes)).toString();
+            if (source.isBlank()) throw new Trouble(Repo.shown(file) + " is empty.");
+            if (source.charAt(0) != BYTE_ORDER_MARK) return source;
+            throw new Trouble(Repo.shown(file) + " begins with a byte order mark, which"
+                    + " Java does not take. Save it as UTF-8 without BOM.");
         } catch (CharacterCodingException e) {
-            throw new Trouble(Repo.shown(file) + " is not UTF-8 text.");
-        } catch (IOException e) {
             throw new Trouble(
-                    Files.exists(file)
-                            ? "Cannot read " + Repo.shown(file) + ": " + e + "."
-                            : Repo.shown(file) + " is not there. `./jbang reset "
-                                    + file.getFileName().toString().substring(0, 2)
-                                    + "` puts the untouched exercise in its place.");
+                    Repo.shown(file) + " is not UTF-8 text. Save it as UTF-8.");
         }
     }
 
@@ -145,15 +148,21 @@ public record Build(String classPath, String main, List<String> options) {
             text.append("\n\n%s:%d: %s".formatted(Repo.shown(file), line,
                     each.getMessage(Locale.ENGLISH)));
             if (line < 1 || line > lines.size()) continue;
-            int column = (int) Math.max(1, each.getColumnNumber());
             text.append("\n").append(lines.get(line - 1).replace('\t', ' '))
                     .append('\n')
-                    .append(" ".repeat(column - 1)).append('^');
+                    .append(" ".repeat(column(source, (int) each.getPosition())))
+                    .append('^');
         }
         if (errors.size() > SHOWN) {
             text.append("\n\n(").append(errors.size() - SHOWN).append(" more)");
         }
         return text.toString();
+    }
+
+    /// How many characters stand before a place, on its line; to the compiler a tab is several.
+    private static int column(String source, int place) {
+        String line = source.substring(0, place).replaceFirst("(?s).*\\R", "");
+        return line.codePointCount(0, line.length());
     }
 
     private static String mainOf(Map<String, byte[]> classes) {
@@ -173,7 +182,7 @@ public record Build(String classPath, String main, List<String> options) {
 
     /// The classes, and what `//FILES` names; of these, what cannot be found is left out.
     private static void write(Path jar, Map<String, byte[]> classes, Exercise exercise,
-            String source) throws IOException {
+            String source, Path file) throws IOException {
         try (var out = new JarOutputStream(Files.newOutputStream(jar))) {
             out.setLevel(0);
             for (var each : classes.entrySet()) {
@@ -184,8 +193,10 @@ public record Build(String classPath, String main, List<String> options) {
             for (var each : FILES.matcher(source).results().toList()) {
                 String from = each.group(2) == null ? each.group(1) : each.group(2);
                 boolean own = from.equals(exercise.name() + ".java");
-                Path path =
-                        Repo.root().resolve("exercises").resolve(from).normalize();
+                Path path = file.resolveSibling(from).normalize();
+                if (!Files.isRegularFile(path)) {
+                    path = Repo.root().resolve("exercises").resolve(from).normalize();
+                }
                 if (!own && !Files.isRegularFile(path)) continue;
                 out.putNextEntry(new JarEntry(each.group(1)));
                 out.write(own ? source.getBytes(StandardCharsets.UTF_8)
@@ -194,9 +205,9 @@ public record Build(String classPath, String main, List<String> options) {
         }
     }
 
-    private static Build withJBang(Exercise exercise, String source)
+    private static Build withJBang(Exercise exercise, String source, Path file)
             throws IOException {
-        String classPath = JBang.build(exercise, source);
+        String classPath = JBang.build(exercise, source, file);
         Path jar = Path.of(classPath.split(File.pathSeparator)[0]);
         try (var opened = new java.util.jar.JarFile(jar.toFile())) {
             String main =

@@ -1,5 +1,7 @@
 package grader.build;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+
 import grader.repo.Exercise;
 import grader.repo.Progress;
 import grader.repo.Repo;
@@ -13,9 +15,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
-/// Asks JBang, as a learner who types `./jbang`, one question at a time: the file that it is asked
-/// about has the same name for all.
+/// Asks JBang, as a learner who types `./jbang`.
 final class JBang {
     private static final int SECONDS = 120;
 
@@ -24,30 +26,56 @@ final class JBang {
     /// The class path of a script with this text: its own jar first, which need not be there.
     ///
     /// @throws Trouble where a library cannot be had, in JBang's own words
-    static synchronized String classPath(Exercise exercise, String source)
-            throws IOException {
-        return run("--quiet", "info", "classpath", copy(exercise, source).toString())
-                .strip();
+    static String classPath(Exercise exercise, String source) throws IOException {
+        return ask(exercise, source, exercise.file(), false);
     }
 
     /// Builds a script with this text.
     ///
+    /// @param file where it is from: what it names lies beside that
     /// @return its class path, the jar that was built first
     /// @throws Trouble where it cannot be built, in JBang's own words
-    static synchronized String build(Exercise exercise, String source)
+    static String build(Exercise exercise, String source, Path file)
             throws IOException {
-        run("--quiet", "build", copy(exercise, source).toString());
-        return classPath(exercise, source);
+        return ask(exercise, source, file, true);
     }
 
-    /// In a folder beside shared/, so that relative paths in the file hold.
-    private static Path copy(Exercise exercise, String source) throws IOException {
-        Path copy = Progress.folder().resolve(exercise.name() + ".java");
-        Repo.replace(copy, source.getBytes(StandardCharsets.UTF_8));
+    private static String ask(Exercise exercise, String source, Path file,
+            boolean builds) throws IOException {
+        Path folder = Progress.folder().resolve("jbang-" + ProcessHandle.current().pid()
+                + "-" + Thread.currentThread().threadId());
+        try {
+            String copy = lay(exercise, source, file, folder).toString();
+            if (builds) run("--quiet", "build", copy);
+            return run("--quiet", "info", "classpath", copy).strip();
+        } catch (Trouble e) {
+            throw new Trouble(e.getMessage().replace(folder.toString(),
+                    Repo.shown(file.getParent())));
+        } finally {
+            Repo.delete(folder);
+        }
+    }
+
+    /// Makes a folder with the text, and all that lies beside its file or beside the exercise.
+    private static Path lay(Exercise exercise, String source, Path file, Path folder)
+            throws IOException {
+        Path copy = folder.resolve(exercise.name() + ".java");
+        Repo.replace(copy, source.replace("//SOURCES ../shared/",
+                "//SOURCES ../../shared/").getBytes(StandardCharsets.UTF_8));
+        for (Path from : List.of(file, exercise.file())) {
+            try (Stream<Path> all = Files.list(from.toAbsolutePath().getParent())) {
+                for (Path each : all.toList()) {
+                    Path to = folder.resolve(each.getFileName());
+                    if (!Files.exists(to, NOFOLLOW_LINKS)) {
+                        Files.createSymbolicLink(to, each);
+                    }
+                }
+            }
+        }
         return copy;
     }
 
-    private static String run(String... arguments) throws IOException {
+    private static synchronized String run(String... arguments) throws IOException {
         boolean windows = File.separatorChar == '\\';
         List<String> command = new ArrayList<>(List.of(Repo.root()
                 .resolve(windows ? "jbang.cmd" : "jbang").toString()));

@@ -3,6 +3,7 @@ package grader.command;
 import grader.repo.Exercise;
 import grader.verdict.Grading;
 import grader.repo.Trouble;
+import grader.report.Report;
 import grader.verdict.Verdict;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -22,20 +23,23 @@ public final class Classroom {
 
     /// Grades all. A submission that is missing or untouched counts 0 and is not run.
     ///
-    /// @return the verdicts of each learner, in the order of their names; null for no submission
+    /// @return the verdicts of each learner, in the order of their names
     public static Map<String, List<Verdict>> grade(Path folder, long seed,
             Consumer<String> progress) {
         Map<String, List<Verdict>> learners = new LinkedHashMap<>();
-        for (Path learner : learners(folder)) {
+        for (Path each : learners(folder)) {
+            String learner = each.getFileName().toString();
             List<Verdict> verdicts = new ArrayList<>();
             for (Exercise exercise : Exercise.all()) {
-                Path file = submission(learner, exercise);
-                verdicts.add(file == null || exercise.isUntouched(file) ? null
+                Path file = submission(each, exercise);
+                Verdict verdict = file == null || exercise.isUntouched(file)
+                        ? Verdict.missing(exercise, Grading.undecided(exercise))
                         : Grading.of(exercise, file, seed, doing -> progress.accept(
-                                learner.getFileName() + " " + exercise.number() + ": "
-                                        + doing)));
+                                Report.visible(learner) + " " + exercise.number()
+                                        + ": " + doing));
+                verdicts.add(verdict.of(learner));
             }
-            learners.put(learner.getFileName().toString(), verdicts);
+            learners.put(learner, verdicts);
         }
         if (learners
                 .isEmpty()) throw new Trouble("There is no folder in " + folder + ".");
@@ -72,21 +76,20 @@ public final class Classroom {
         int most = exercises.stream().flatMap(each -> Grading.undecided(each).stream())
                 .mapToInt(Verdict.Result::points).sum();
         learners.forEach((learner, verdicts) -> {
-            text.append(name.formatted(learner));
+            text.append(name.formatted(Report.visible(learner)));
             int total = 0;
             for (Verdict each : verdicts) {
-                text.append("%6s".formatted(each == null ? "-"
+                text.append("%6s".formatted(each.isMissing() ? "-"
                         : each.trouble() != null ? "!" : "" + each.earned()));
-                if (each != null) total += each.earned();
+                total += each.earned();
             }
             text.append("%8s\n".formatted(total + "/" + most));
         });
-        return text + learners.entrySet().stream()
-                .flatMap(each -> each.getValue().stream().filter(one -> one != null)
-                        .filter(one -> one.trouble() != null)
-                        .map(one -> "! " + each.getKey() + " " + one.exercise().number()
-                                + ": "
-                                + one.trouble().lines().findFirst().orElse("") + "\n"))
+        return text + learners.values().stream().flatMap(List::stream)
+                .filter(one -> one.trouble() != null)
+                .map(one -> Report.visible("! " + one.learner() + " "
+                        + one.exercise().number() + ": "
+                        + one.trouble().lines().findFirst().orElse("")) + "\n")
                 .collect(Collectors.joining());
     }
 }

@@ -7,6 +7,7 @@ import grader.repo.Exercise;
 import grader.verdict.Grading;
 import grader.report.Hints;
 import grader.repo.Progress;
+import grader.repo.Trouble;
 import grader.report.Report;
 import grader.verdict.Verdict;
 import grader.verdict.Verdict.Result;
@@ -20,6 +21,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.function.BooleanSupplier;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 
@@ -28,6 +30,8 @@ import org.jline.terminal.TerminalBuilder;
 public final class Watch {
     private static final int LOOK_MS = 40;
     private static final Random SEEDS = new Random();
+    /// Stands for what is in a file that cannot be read.
+    private static final byte[] UNREADABLE = {0};
 
     /// What is known of the file: enough to see that it was saved.
     private record State(long modified, long size) {
@@ -85,10 +89,16 @@ public final class Watch {
                 State now = State.of(exercise.file());
                 if (!now.equals(seen)) {
                     seen = settled(now);
-                    byte[] bytes = Repo.bytes(exercise.file());
-                    if (graded == null || !Arrays.equals(bytes, graded)) {
-                        graded = bytes == null ? new byte[0] : bytes;
-                        here = !grade();
+                    byte[] bytes = UNREADABLE;
+                    try {
+                        bytes = Objects.requireNonNullElse(
+                                Repo.bytes(exercise.file()), new byte[0]);
+                    } catch (Trouble unreadable) {
+                        seen = null; // so we look again: it may come back as it was
+                    }
+                    if (!Arrays.equals(bytes, graded)) {
+                        graded = bytes;
+                        here = !tried(this::grade);
                     }
                 }
                 int key =
@@ -98,7 +108,7 @@ public final class Watch {
                     case 'q', 3, 4 -> {
                         return 0;
                     }
-                    case 'h' -> say(hint());
+                    case 'h' -> tried(this::hint);
                     case 'n' -> here = false;
                     default -> {
                     }
@@ -114,6 +124,16 @@ public final class Watch {
                         + Report.lesson(next) + ".");
             }
             exercise = next;
+        }
+    }
+
+    /// Does something, or says what keeps us from it: then we go on watching.
+    private boolean tried(BooleanSupplier something) {
+        try {
+            return something.getAsBoolean();
+        } catch (Trouble e) {
+            say(e.getMessage());
+            return false;
         }
     }
 
@@ -178,10 +198,12 @@ public final class Watch {
         return result.failure() == null ? null : result.failure().likely;
     }
 
-    private String hint() {
-        if (last == null || last.trouble()
-                != null) return "Mend it first, then there are hints.";
-        return Hints.next(exercise, report.nextToDo(last).id(), report);
+    /// @return whether there was one
+    private boolean hint() {
+        boolean decided = last != null && last.trouble() == null;
+        say(decided ? Hints.next(exercise, report.nextToDo(last).id(), report)
+                : "Mend it first, then there are hints.");
+        return decided;
     }
 
     /// The next exercise that is not done.

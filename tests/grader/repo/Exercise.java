@@ -21,7 +21,12 @@ public record Exercise(String name) {
     private static final Pattern HOLE = Pattern.compile(
             "(?ms)^( *)// TODO (\\d): ([^\n]*\n(?: *//   [^\n]*\n)*)(.*?)^ *// END \\2\n");
     private static final Pattern TODO =
-            Pattern.compile("(?m)^ *// TODO (\\d): (.*(?:\\R *//   .*)*)");
+            Pattern.compile("(?m)^\\h*// TODO (\\d): (.*(?:\\R\\h*//   .*)*)");
+
+    /// Comments, text blocks, strings and characters.
+    private static final Pattern NO_CODE = Pattern.compile(
+            "(?s)//[^\n]*|/\\*.*?\\*/|\"\"\"(?:[^\\\\\"]++|\\\\.|\"(?!\"\"))*+\"\"\""
+                    + "|\"(?:[^\\\\\"\n]++|\\\\.)*+\"|'(?:[^\\\\'\n]++|\\\\.)*+'");
 
     /// A TODO as it stands in a file, the line counted from 1.
     ///
@@ -129,17 +134,18 @@ public record Exercise(String name) {
 
     /// The TODOs of a source.
     public static List<Todo> todos(String source) {
-        return TODO.matcher(source).results().map(found -> todo(source, found))
+        String code = NO_CODE.matcher(source).replaceAll(" ");
+        return TODO.matcher(source).results().map(found -> todo(source, code, found))
                 .toList();
     }
 
-    private static Todo todo(String source, MatchResult found) {
+    private static Todo todo(String source, String code, MatchResult found) {
         int line = 1 + (int) source.substring(0, found.start()).lines().count();
         String sentence =
-                Arrays.stream(found.group(2).split("\\R *//")).map(String::strip)
+                Arrays.stream(found.group(2).split("\\R\\h*//")).map(String::strip)
                         .collect(Collectors.joining(" "));
         return new Todo(Integer.parseInt(found.group(1)), line, sentence,
-                source.contains("Problem.todo(" + found.group(1) + ")"));
+                code.contains("Problem.todo(" + found.group(1) + ")"));
     }
 
     /// The hints of a requirement, from a nudge to nearly there.

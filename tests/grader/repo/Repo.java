@@ -1,5 +1,7 @@
 package grader.repo;
 
+import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
+
 import java.io.IOException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
@@ -38,17 +40,27 @@ public final class Repo {
     }
 
     /// The bytes of a file, or null where there is none.
+    ///
+    /// @throws Trouble where it cannot be read, as a pipe might never be
     public static byte[] bytes(Path file) {
         try {
-            return Files.exists(file) ? Files.readAllBytes(file) : null;
+            if (Files.notExists(file)) return null;
+            if (Files.isRegularFile(file)) return Files.readAllBytes(file);
+            throw new IOException("it is no plain file");
         } catch (IOException e) {
             throw new Trouble("Cannot read " + shown(file) + ": " + e + ".");
         }
     }
 
-    /// Writes a file so that others see the old one or the new one, and never a part.
+    /// Writes a file so that others see the old one or the new one, and never a part. A link, a
+    /// device or a pipe stays what it is: what it leads to is written.
     public static void replace(Path file, byte[] bytes) throws IOException {
         Files.createDirectories(file.getParent());
+        if (Files.exists(file, NOFOLLOW_LINKS)
+                && !Files.isRegularFile(file, NOFOLLOW_LINKS)) {
+            Files.write(file, bytes);
+            return;
+        }
         Path made = file
                 .resolveSibling("." + file.getFileName() + "." + ProcessHandle.current()
                         .pid());

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
+import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -18,8 +19,8 @@ import java.util.stream.Stream;
 /// Learners' work, kept in `.progress/snapshots/NN_name/` before anything takes its place. A
 /// snapshot is never changed or deleted.
 public final class Snapshots {
-    private static final DateTimeFormatter NAME =
-            DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH.mm.ss.SSS");
+    private static final DateTimeFormatter FILE =
+            DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH.mm.ss.SSS'.java'");
 
     private Snapshots() {}
 
@@ -31,22 +32,34 @@ public final class Snapshots {
     public static List<Path> of(Exercise exercise) {
         if (!Files.isDirectory(folder(exercise))) return List.of();
         try (Stream<Path> files = Files.list(folder(exercise))) {
-            return files.filter(each -> each.toString().endsWith(".java"))
+            return files.filter(each -> time(each) != null)
                     .sorted(Comparator.reverseOrder()).toList();
         } catch (IOException e) {
             throw new Trouble("Cannot read the snapshots: " + e + ".");
         }
     }
 
-    /// Keeps these bytes as the newest snapshot.
+    /// When a snapshot was made; null of a file that is none.
+    private static LocalDateTime time(Path file) {
+        try {
+            return LocalDateTime.parse(file.getFileName().toString(), FILE);
+        } catch (DateTimeParseException stray) {
+            return null;
+        }
+    }
+
+    /// Keeps these bytes as the newest snapshot, even where the clock has stepped back.
     ///
     /// @return its file
     public static Path keep(Exercise exercise, byte[] bytes) {
         try {
             Files.createDirectories(folder(exercise));
-            for (LocalDateTime now = LocalDateTime.now();;
-                    now = now.plusNanos(1_000_000)) {
-                Path file = folder(exercise).resolve(now.format(NAME) + ".java");
+            LocalDateTime now = LocalDateTime.now();
+            for (Path newest : of(exercise).stream().limit(1).toList()) {
+                if (!time(newest).isBefore(now)) now = time(newest);
+            }
+            for (;; now = now.plusNanos(1_000_000)) {
+                Path file = folder(exercise).resolve(now.format(FILE));
                 try {
                     Files.createFile(file);
                 } catch (FileAlreadyExistsException e) {
@@ -61,12 +74,16 @@ public final class Snapshots {
         }
     }
 
-    /// The bytes of each exercise's file now, for [#keepChanged].
+    /// The bytes of each exercise's file now, for [#keepChanged]; of each that can be read.
     public static Map<Exercise, byte[]> all() {
         Map<Exercise, byte[]> all = new LinkedHashMap<>();
         for (Exercise each : Exercise.all()) {
-            byte[] bytes = Repo.bytes(each.file());
-            if (bytes != null) all.put(each, bytes);
+            try {
+                byte[] bytes = Repo.bytes(each.file());
+                if (bytes != null) all.put(each, bytes);
+            } catch (Trouble unreadable) {
+                // Who works on it will be told.
+            }
         }
         return all;
     }

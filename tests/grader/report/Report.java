@@ -152,7 +152,12 @@ public final class Report {
             return indent("likely",
                     List.of("It was not decided, so it does not count."));
         }
-        if (failure.openTodo > 0) return "     " + failure.likely + "\n";
+        if (failure.openTodo > 0) {
+            int first = firstOpen(verdict);
+            return "     " + failure.likely + (first > 0 && first < failure.openTodo
+                    ? " Begin with TODO " + first + ", which is open, too." : "")
+                    + "\n";
+        }
         StringBuilder text = new StringBuilder();
         if (!failure.sent.isEmpty()) {
             text.append(indent("sent", failure.sent.stream()

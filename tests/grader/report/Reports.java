@@ -19,12 +19,13 @@ import tools.jackson.databind.node.ObjectNode;
 public final class Reports {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static final Report TEXT = new Report(false);
+    private static final String MISSING = "missing or untouched";
 
     private Reports() {}
 
     /// One exercise is one object `{"version":3,"status","message","tests":[...]}`; several are an
-    /// array of them. Beyond version 3, each has `exercise`, `seed`, `earned`, `points`, and each
-    /// test `id`, `points`.
+    /// array of them. Beyond version 3, each has `exercise`, `seed`, `earned`, `points`, in a class
+    /// `learner`, and each test `id`, `points`.
     public static String json(List<Verdict> verdicts) {
         var all = verdicts.stream().map(Reports::object).toList();
         return JSON.writerWithDefaultPrettyPrinter()
@@ -35,11 +36,12 @@ public final class Reports {
         ObjectNode object = JSON.createObjectNode().put("version", 3)
                 .put("status", verdict.trouble() != null ? "error"
                         : verdict.passed() ? "pass" : "fail")
-                .put("message", verdict.trouble())
+                .put("message", verdict.isMissing() ? MISSING : verdict.trouble())
                 .put("exercise", verdict.exercise().name()).put("seed", verdict.seed())
                 .put("earned", verdict.earned()).put("points", verdict.points());
+        if (verdict.learner() != null) object.put("learner", verdict.learner());
         var tests = object.putArray("tests");
-        if (verdict.trouble() != null) return object;
+        if (verdict.trouble() != null || verdict.isMissing()) return object;
         for (Result each : verdict.results()) {
             tests.addObject().put("name", each.id() + " " + each.sentence())
                     .put("id", each.id()).put("task_id", each.todo())
@@ -51,7 +53,8 @@ public final class Reports {
         return object;
     }
 
-    /// One test suite for each exercise. What could not be graded is an error of every requirement.
+    /// One test suite for each exercise, in a class for each learner's. What could not be graded is
+    /// an error of every requirement; what is missing is skipped.
     public static String junit(List<Verdict> verdicts) {
         StringWriter text = new StringWriter();
         try {
@@ -73,22 +76,35 @@ public final class Reports {
     private static void suite(XMLStreamWriter xml, Verdict verdict)
             throws XMLStreamException {
         boolean broken = verdict.trouble() != null;
+        int all = verdict.results().size();
         long failed = verdict.results().stream().filter(each -> !each.passed()).count();
+        String name = (verdict.learner() == null ? ""
+                : Report.visible(verdict.learner()) + " ") + verdict.exercise().name();
         xml.writeCharacters("\n");
         xml.writeStartElement("testsuite");
-        xml.writeAttribute("name", verdict.exercise().name());
-        xml.writeAttribute("tests", "" + verdict.results().size());
-        xml.writeAttribute("failures", "" + (broken ? 0 : failed));
-        xml.writeAttribute("errors", "" + (broken ? verdict.results().size() : 0));
-        xml.writeAttribute("skipped", "0");
+        xml.writeAttribute("name", name);
+        xml.writeAttribute("tests", "" + all);
+        xml.writeAttribute("failures",
+                "" + (broken || verdict.isMissing() ? 0 : failed));
+        xml.writeAttribute("errors", "" + (broken ? all : 0));
+        xml.writeAttribute("skipped", "" + (verdict.isMissing() ? all : 0));
         xml.writeAttribute("time", "" + verdict.ms() / 1000.0);
+        xml.writeStartElement("properties");
+        if (verdict.learner() != null) {
+            property(xml, "learner", Report.visible(verdict.learner()));
+        }
+        property(xml, "earned", "" + verdict.earned());
+        property(xml, "points", "" + verdict.points());
+        xml.writeEndElement();
         for (Result each : verdict.results()) {
             xml.writeCharacters("\n  ");
             xml.writeStartElement("testcase");
-            xml.writeAttribute("classname", verdict.exercise().name());
+            xml.writeAttribute("classname", name);
             xml.writeAttribute("name", each.id() + " " + each.sentence());
             if (broken) {
                 detail(xml, "error", "could not be graded", verdict.trouble());
+            } else if (verdict.isMissing()) {
+                detail(xml, "skipped", MISSING, "");
             } else if (!each.passed()) {
                 detail(xml, "failure", each.failure() == null ? "not decided"
                         : each.failure().likely, TEXT.details(verdict, each));
@@ -97,6 +113,13 @@ public final class Reports {
         }
         xml.writeCharacters("\n");
         xml.writeEndElement();
+    }
+
+    private static void property(XMLStreamWriter xml, String name, String value)
+            throws XMLStreamException {
+        xml.writeEmptyElement("property");
+        xml.writeAttribute("name", name);
+        xml.writeAttribute("value", value);
     }
 
     private static void detail(XMLStreamWriter xml, String kind, String message,

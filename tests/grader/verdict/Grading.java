@@ -117,7 +117,7 @@ public final class Grading implements TestExecutionListener {
             if (stage != null) stage.close();
             if (folder != null) Repo.delete(folder);
         }
-        return new Verdict(exercise, Repo.shown(file), seed, trouble,
+        return new Verdict(exercise, null, Repo.shown(file), seed, trouble,
                 Snapshots.keepChanged(files), List.copyOf(results.values()),
                 Files.isReadable(file) ? todos(file) : List.of(),
                 (System.nanoTime() - began) / 1_000_000);
@@ -130,7 +130,7 @@ public final class Grading implements TestExecutionListener {
                         each.points(), each.todo(), false, Failure.stillOpen(
                                 each.todo(), List.of(), "code", "none", -1)))
                 .toList();
-        return new Verdict(exercise, Repo.shown(file), 0, null, null, results,
+        return new Verdict(exercise, null, Repo.shown(file), 0, null, null, results,
                 Exercise.todos(Repo.read(file)), 0);
     }
 
