@@ -468,10 +468,9 @@ class CommandsTest {
             Files.writeString(folder.resolve("words.txt"), "no-cache");
             Files.writeString(folder.resolve("Tag.java"), """
                     class Tag {
-                        static String header() throws java.io.IOException {
-                            try (var words = Tag.class.getResourceAsStream("/words.txt")) {
-                                return new String(words.readAllBytes());
-                            }
+                        static String header() {
+                            var words = Tag.class.getResourceAsStream("/words.txt");
+                            return new java.util.Scanner(words).nextLine();
                         }
                     }
                     """);

@@ -27,10 +27,10 @@ import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
-/// Every test runs a copy of `jbang` in a folder with a space in its name, with a home
-/// and a PATH of its own. Maven is a few lines of shell; what it fetches is a stand-in
-/// for the CLI: it prints its first argument and exits with its second; of a script of the course
-/// it prints $SAYS. No network.
+/// Every test runs a copy of `jbang` in a folder with a space and an accent in its name, in the
+/// POSIX locale, with a home and a PATH of its own. Maven is a few lines of shell; what it
+/// fetches is a stand-in for the CLI: it prints its first argument and exits with its second; of
+/// a script of the course it prints $SAYS. No network.
 @DisplayName("The jbang script")
 @DisabledOnOs(OS.WINDOWS)
 @Timeout(60)
@@ -57,8 +57,9 @@ class LauncherTest {
     private static final String DELIVER =
             "cp '%s' \"$out/jbang-cli-" + VERSION + ".jar\"\n";
     private static final String SHOW = "for word; do printf '<%s>' \"$word\"; done\n";
-    private static final List<String> TOOLS = List.of("cat", "cp", "dirname", "find",
-            "mkdir", "mkfifo", "mv", "readlink", "rm", "sh", "sleep", "touch");
+    private static final List<String> TOOLS = List.of("cat", "cksum", "cp", "dirname",
+            "find", "iconv", "locale", "mkdir", "mkfifo", "mv", "readlink", "rm", "sh",
+            "sleep");
 
     @TempDir static Path shared;
     @TempDir Path temp;
@@ -90,7 +91,7 @@ class LauncherTest {
 
     @BeforeEach
     void copyTheScript() throws IOException {
-        repo = Files.createDirectories(temp.resolve("a repo"));
+        repo = Files.createDirectories(temp.resolve("a r\u00e9po"));
         home = Files.createDirectories(temp.resolve("home"));
         bin = Files.createDirectories(temp.resolve("bin"));
         for (String name : List.of("jbang", "jbang-catalog.json")) {
@@ -268,8 +269,11 @@ class LauncherTest {
         assertSays("1", "lessons/a.java", "3", jar);
         assertSays("1", "webhook", "3", jar);
         assertSays("3", "exercises/a.java", "3", jar);
-        var old = FileTime.fromMillis(0);
-        Files.setLastModifiedTime(repo.resolve("shared/b.java"), old);
+        for (String each : store()) { // as if the clock had stepped back since
+            Files.setLastModifiedTime(repo.resolve(".jbang").resolve(each),
+                    FileTime.fromMillis(Long.MAX_VALUE / 1_000_000));
+        }
+        Files.writeString(repo.resolve("shared/b.java"), "edit");
         for (String script : kept) assertSays("4", script, "4", jar);
         Files.delete(repo.resolve("tests/c.java"));
         for (String script : kept) assertSays("5", script, "5", jar);
@@ -284,6 +288,27 @@ class LauncherTest {
         Files.writeString(repo.resolve("shared/b.java"), "edited");
         assertSays("8", "lessons/a.java", "8", moved);
         repo.resolve(".jbang").toFile().setWritable(true);
+    }
+
+    @Test
+    @DisplayName("has a UTF-8 locale where there is none; a folder that no JVM can load from is told")
+    void tellsFolder() throws Exception {
+        program("jbang", "printf %s \"$LC_ALL\"");
+        assertEquals("C.UTF-8", run(repo, Map.of("LC_ALL", "C")).out);
+        Files.delete(bin.resolve("locale"));
+        program("locale", "echo ANSI_X3.4-1968");
+        assertStops("set LC_ALL to one with UTF-8, or rename the folder.");
+        program("locale", "echo ISO-8859-1");
+        assertEquals("", run(repo, "websocket").out);
+        repo = Files.move(repo, temp.resolve("a:repo"));
+        assertStops("rename the folder.");
+    }
+
+    private void assertStops(String remedy) throws Exception {
+        var result = run(repo, "websocket");
+        assertEquals(2, result.code);
+        assertEquals("", result.out);
+        assertTrue(result.err.matches(".*" + remedy + "\n"), result.err);
     }
 
     private void assertSays(String expected, String script, String says, Path jar)

@@ -14,12 +14,16 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /// Asks JBang, as a learner who types `./jbang`.
 final class JBang {
     private static final int SECONDS = 120;
+    /// What lies in another folder of the course, seen from its exercises.
+    private static final Pattern UPWARDS =
+            Pattern.compile("(?m)^(//(?:SOURCES |FILES (?:\\S+=)?))\\.\\./");
 
     private JBang() {}
 
@@ -60,8 +64,8 @@ final class JBang {
     private static Path lay(Exercise exercise, String source, Path file, Path folder)
             throws IOException {
         Path copy = folder.resolve(exercise.name() + ".java");
-        Repo.replace(copy, source.replace("//SOURCES ../shared/",
-                "//SOURCES ../../shared/").getBytes(StandardCharsets.UTF_8));
+        Repo.replace(copy, UPWARDS.matcher(source).replaceAll("$1../../")
+                .getBytes(StandardCharsets.UTF_8));
         for (Path from : List.of(file, exercise.file())) {
             try (Stream<Path> all = Files.list(from.toAbsolutePath().getParent())) {
                 for (Path each : all.toList()) {
