@@ -2,7 +2,7 @@
 //DESCRIPTION Exercise: a flash sale
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 01_short_polling.java
 //FILES 01_short_polling.html=../exercises/01_short_polling.html
 

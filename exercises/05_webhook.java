@@ -3,7 +3,7 @@
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 05_webhook.java
 //FILES 05_webhook.html=../exercises/05_webhook.html
 

@@ -2,7 +2,7 @@
 //DESCRIPTION Short polling: the page asks again and again, here for a site's visitors and clicks
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 01_short_polling.java
 //FILES 01_short_polling.html
 //FILES 01_short_polling.md

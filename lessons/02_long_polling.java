@@ -2,7 +2,7 @@
 //DESCRIPTION Long polling: the server holds a request until it has news, here of a payment
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 02_long_polling.java
 //FILES 02_long_polling.html
 //FILES 02_long_polling.md

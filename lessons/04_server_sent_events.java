@@ -2,7 +2,7 @@
 //DESCRIPTION Server-sent events: one answer that never ends, for notices and a dashboard
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 04_server_sent_events.java
 //FILES 04_server_sent_events.html
 //FILES 04_server_sent_events.md

@@ -1,7 +1,7 @@
 package shared;
 
-//SOURCES page/*.java
-//SOURCES cable/*.java
+//SOURCES page/[A-Z]*.java
+//SOURCES cable/[A-Z]*.java
 
 import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;

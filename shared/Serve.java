@@ -3,7 +3,7 @@ package shared;
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //SOURCES undertow/HostHeaderHandler.java
-//SOURCES wire/*.java
+//SOURCES wire/[A-Z]*.java
 
 import io.undertow.UndertowOptions;
 import io.undertow.connector.ByteBufferPool;

@@ -2,7 +2,7 @@
 //DESCRIPTION Exercise: a food order on its way
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 02_long_polling.java
 //FILES 02_long_polling.html=../exercises/02_long_polling.html
 

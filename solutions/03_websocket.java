@@ -4,8 +4,8 @@
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
 //DEPS tools.jackson.core:jackson-databind:3.1.7
-//SOURCES ../shared/*.java
-//SOURCES ../shared/websocket/*.java
+//SOURCES ../shared/[A-Z]*.java
+//SOURCES ../shared/websocket/[A-Z]*.java
 //FILES 03_websocket.java
 //FILES 03_websocket.html=../exercises/03_websocket.html
 

@@ -2,7 +2,7 @@
 //DESCRIPTION Exercise: a build's log, live
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
-//SOURCES ../shared/*.java
+//SOURCES ../shared/[A-Z]*.java
 //FILES 04_server_sent_events.java
 //FILES 04_server_sent_events.html=../exercises/04_server_sent_events.html
 

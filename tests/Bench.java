@@ -4,7 +4,7 @@
 //RUNTIME_OPTIONS --sun-misc-unsafe-memory-access=allow
 //MAIN Bench
 //SOURCES Grade.java
-//SOURCES bench/*.java
+//SOURCES bench/[A-Z]*.java
 //SOURCES tools/ManyClients.java
 //SOURCES tools/RawHttp.java
 //SOURCES tools/RepoCopy.java

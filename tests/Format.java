@@ -33,12 +33,18 @@ import shared.course.Course;
 /// that are too long. Comments, text blocks and all other line breaks are the author's.
 /// And it copies what stands in one place to where it is read: from [Course] the lessons to the
 /// README, the catalog and the scripts' descriptions; from the heads in shared/ the versions of
-/// libraries to the scripts that name them too.
+/// libraries to the scripts that name them too. Only the course's own files count, not what lies
+/// beside them.
 class Format {
+    private static final List<String> SCRIPTS =
+            List.of("lessons", "exercises", "solutions");
     private static final List<String> FOLDERS =
-            List.of("lessons", "exercises", "solutions", "shared", "tests");
+            Stream.concat(SCRIPTS.stream(), Stream.of("shared", "tests")).toList();
     private static final Pattern DEPS =
             Pattern.compile("(?m)^//DEPS ([^:\\s]+:[^:\\s]+):(\\S+)$");
+    /// Takes what an editor or a system may lay beside the course's files, too.
+    private static final Pattern GLOB =
+            Pattern.compile("(?m)^(//SOURCES (?:\\S*/)?)\\*(?=[^/\\s]*$)");
     private static final String NO = JavaCore.DO_NOT_INSERT;
     private static final CodeFormatter FORMATTER =
             ToolFactory.createCodeFormatter(options());
@@ -86,7 +92,7 @@ class Format {
         Map<String, String> files = new TreeMap<>();
         for (Path file : files(root)) {
             files.put(root.relativize(file).toString().replace('\\', '/'),
-                    format(file, read(file)));
+                    GLOB.matcher(format(file, read(file))).replaceAll("$1[A-Z]*"));
         }
         files.put("README.md", read(root.resolve("README.md")).replaceFirst(
                 "(?m)^learner .*\n(\\w+ .*\n)+", Matcher.quoteReplacement(classTable()))
@@ -99,7 +105,7 @@ class Format {
                         "$1" + Matcher.quoteReplacement(aliases()) + "$2"));
         Map<String, String> versions = versions(root);
         for (Course.Lesson each : Course.LESSONS) {
-            for (String folder : List.of("lessons", "exercises", "solutions")) {
+            for (String folder : SCRIPTS) {
                 String description = folder.equals("lessons")
                         ? each.title() + ": " + each.shows()
                         : "Exercise: " + each.exercise();
@@ -250,11 +256,19 @@ class Format {
             Path start = root.resolve(folder);
             if (!Files.isDirectory(start)) continue;
             try (Stream<Path> found = Files.walk(start)) {
-                found.filter(file -> file.toString().endsWith(".java"))
-                        .forEach(files::add);
+                found.filter(file -> isOurs(folder, file)).forEach(files::add);
             }
         }
         return files.stream().sorted().toList();
+    }
+
+    /// Is it a script of the list, or a class?
+    private static boolean isOurs(String folder, Path file) {
+        String name = file.getFileName().toString();
+        return Files.isRegularFile(file) && (SCRIPTS.contains(folder)
+                ? Course.LESSONS.stream()
+                        .anyMatch(each -> name.equals(each.name() + ".java"))
+                : name.matches("[A-Z]\\w*\\.java"));
     }
 
     /// The folder with the catalog, here or above, or null.

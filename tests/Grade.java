@@ -6,8 +6,8 @@
 //RUNTIME_OPTIONS -XX:TieredStopAtLevel=1 -XX:+UseSerialGC
 //DEPS info.picocli:picocli:4.7.7
 //MAIN Grade
-//SOURCES grader/*/*.java
-//SOURCES */requirements/*.java
+//SOURCES grader/*/[A-Z]*.java
+//SOURCES */requirements/[A-Z]*.java
 import grader.command.Classroom;
 import grader.command.Doctor;
 import grader.repo.Exercise;

@@ -8,9 +8,9 @@
 //SOURCES Bench.java
 //SOURCES NewLesson.java
 //SOURCES Repeat.java
-//SOURCES course/*.java
-//SOURCES tools/*.java
-//SOURCES */*Test.java
+//SOURCES course/[A-Z]*.java
+//SOURCES tools/[A-Z]*.java
+//SOURCES */[A-Z]*Test.java
 
 import static org.junit.platform.engine.discovery.ClassNameFilter.includeClassNamePatterns;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClasspathRoots;

@@ -301,6 +301,30 @@ class CommandsTest {
         }
     }
 
+    @Test
+    @DisplayName("files that lie beside the course's own, such as an editor's, stop nothing")
+    void strays() throws Exception {
+        List<String> strays = List.of("solutions/Mine.java", "shared/._Http.java",
+                "lessons/03_websocket_old.java", "tests/grader/repo/._Repo.java",
+                "tests/01_short_polling/requirements/._ShortPolling.java");
+        for (String each : strays) {
+            Files.writeString(repo.resolve(each), "\0\1 no Java");
+        }
+        Path lock = Files.createSymbolicLink(
+                repo.resolve("exercises/.#01_short_polling.java"),
+                Path.of("me@here.1"));
+        Files.writeString(file, solved);
+        run(0, "grade", "01");
+        run("doctor");
+        Result format = run("format", "--check");
+        assertEquals("", format.err);
+        for (String each : strays) {
+            assertFalse(format.out.contains(each), format.out);
+            Files.delete(repo.resolve(each));
+        }
+        Files.delete(lock);
+    }
+
     private static JsonNode json(String name) {
         return JsonMapper.shared().readTree(repo.resolve(name).toFile());
     }

@@ -47,10 +47,16 @@ class FormTest {
 
     private static List<Path> files(String folder, String ending) throws IOException {
         try (Stream<Path> files = Files.list(ROOT.resolve(folder))) {
-            return files.filter(Files::isRegularFile)
+            return files.filter(FormTest::isOurs)
                     .filter(file -> file.toString().endsWith(ending)).sorted()
                     .toList();
         }
+    }
+
+    /// Not what an editor or a system lays beside a file.
+    private static boolean isOurs(Path file) {
+        return Files.isRegularFile(file)
+                && !file.getFileName().toString().startsWith(".");
     }
 
     private static String name(Path file) {
@@ -283,7 +289,7 @@ class FormTest {
 
     private static List<Path> all(String folder, String ending) throws IOException {
         try (Stream<Path> files = Files.walk(ROOT.resolve(folder))) {
-            return files.filter(Files::isRegularFile)
+            return files.filter(FormTest::isOurs)
                     .filter(file -> file.toString().endsWith(ending)).sorted()
                     .toList();
         }

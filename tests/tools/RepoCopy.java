@@ -24,7 +24,7 @@ final class RepoCopy {
                 for (Path each : all.toList()) {
                     Path to = copy.resolve(root.relativize(each).toString());
                     Files.createDirectories(to.getParent());
-                    if (!Files.isDirectory(each)) {
+                    if (Files.isRegularFile(each)) {
                         Files.copy(each, to, StandardCopyOption.COPY_ATTRIBUTES);
                     }
                 }

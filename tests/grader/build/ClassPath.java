@@ -1,8 +1,8 @@
 package grader.build;
 
-//SOURCES ../../../shared/*.java
-//SOURCES ../../../shared/websocket/*.java
-//SOURCES ../../../shared/cable/*.java
+//SOURCES ../../../shared/[A-Z]*.java
+//SOURCES ../../../shared/websocket/[A-Z]*.java
+//SOURCES ../../../shared/cable/[A-Z]*.java
 
 import grader.repo.Exercise;
 import grader.repo.Repo;
