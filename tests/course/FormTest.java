@@ -271,6 +271,20 @@ class FormTest {
     }
 
     @Test
+    @DisplayName("no program writes or compares in the locale of its machine")
+    void locale() throws Exception {
+        var depends = Pattern.compile("%[\\d$,.]*[dfxe]\\b|to(Lower|Upper)Case\\(\\)");
+        List<String> found = new ArrayList<>();
+        for (String folder : List.of("lessons", "exercises", "solutions", "shared")) {
+            for (Path file : all(folder, ".java")) {
+                depends.matcher(Files.readString(file)).results().forEach(
+                        each -> found.add(ROOT.relativize(file) + ": " + each.group()));
+            }
+        }
+        assertEquals(List.of(), found);
+    }
+
+    @Test
     @DisplayName("the rooms of the grader stand on each other, and none on one above it")
     void rooms() throws Exception {
         List<String> rooms = List.of("repo", "build", "stage", "client", "requirement",

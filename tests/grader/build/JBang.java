@@ -18,7 +18,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/// Asks JBang, as a learner who types `./jbang`.
+/// Asks JBang, as a learner who types `./jbang`, one question at a time: the file that it is asked
+/// about has the same name for all.
 final class JBang {
     private static final int SECONDS = 120;
     /// What lies in another folder of the course, seen from its exercises.
@@ -44,17 +45,17 @@ final class JBang {
         return ask(exercise, source, file, true);
     }
 
-    private static String ask(Exercise exercise, String source, Path file,
+    private static synchronized String ask(Exercise exercise, String source, Path file,
             boolean builds) throws IOException {
-        Path folder = Progress.folder().resolve("jbang-" + ProcessHandle.current().pid()
-                + "-" + Thread.currentThread().threadId());
+        Path folder =
+                Progress.folder().resolve("jbang-" + ProcessHandle.current().pid());
         try {
             String copy = lay(exercise, source, file, folder).toString();
             if (builds) run("--quiet", "build", copy);
             return run("--quiet", "info", "classpath", copy).strip();
         } catch (Trouble e) {
             throw new Trouble(e.getMessage().replace(folder.toString(),
-                    Repo.shown(file.getParent())));
+                    Repo.shown(file.toAbsolutePath().getParent())));
         } finally {
             Repo.delete(folder);
         }
@@ -70,16 +71,23 @@ final class JBang {
             try (Stream<Path> all = Files.list(from.toAbsolutePath().getParent())) {
                 for (Path each : all.toList()) {
                     Path to = folder.resolve(each.getFileName());
-                    if (!Files.exists(to, NOFOLLOW_LINKS)) {
-                        Files.createSymbolicLink(to, each);
-                    }
+                    if (!Files.exists(to, NOFOLLOW_LINKS)) link(to, each);
                 }
             }
         }
         return copy;
     }
 
-    private static synchronized String run(String... arguments) throws IOException {
+    /// A system that grants no links gets copies of files.
+    private static void link(Path link, Path to) throws IOException {
+        try {
+            Files.createSymbolicLink(link, to);
+        } catch (IOException | UnsupportedOperationException e) {
+            if (Files.isRegularFile(to)) Files.copy(to, link);
+        }
+    }
+
+    private static String run(String... arguments) throws IOException {
         boolean windows = File.separatorChar == '\\';
         List<String> command = new ArrayList<>(List.of(Repo.root()
                 .resolve(windows ? "jbang.cmd" : "jbang").toString()));
