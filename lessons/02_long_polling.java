@@ -264,9 +264,10 @@ class Desk {
 //
 // The client asks again after news and after a deadline, five times a
 // second at most: a proxy that answers too soon must not make it a loop.
-// After an error it pauses, longer each time. What `Retry-After` asks for
+// After an error it pauses, from 0.5 s up to 45. What `Retry-After` asks for
 // comes first (`retryAfter` in `page.js` reads both of its forms), and some
-// chance on top, or all clients would come back in the same instant.
+// chance on top, or all would come back in one instant; for thousands, widen
+// it, as lesson 03 does.
 //
 // `fetch` resolves when the head of the answer is there;
 // `response.json()` waits for the body and parses it. Only then an answer
@@ -282,8 +283,9 @@ class Desk {
 interface LongPoller {
     // language=JavaScript
     String SCRIPT = """
+            const final = [400, 401, 403, 404, 410];
+
             async function longPoll(id, { signal, show, count }) {
-              const final = [400, 401, 403, 404, 410];
               for (let version = 0, errors = 0; !signal.aborted;) {
                 const next = performance.now() + 200; // not earlier
                 let response;
@@ -295,7 +297,7 @@ interface LongPoller {
                   count(response);
                   if (final.includes(response.status)) return;
                   if (!response.ok) throw new Error(`status ${response.status}`);
-                  if (response.status !== 204) { // which is the deadline
+                  if (response.status !== 204) { // the deadline, or settled
                     const payment = await response.json();
                     version = payment.version;
                     show(payment);

@@ -60,8 +60,8 @@ import tools.jackson.databind.node.ObjectNode;
 // ([RFC 6455, section 1.3](https://www.rfc-editor.org/rfc/rfc6455#section-1.3)).
 // From then on the TCP connection carries frames (`wss://`: over TLS). What
 // is wrong is said before, while a status can say it: `Sockets.upgrade`
-// answers a plain GET with 426, we a bad name with 400. In DevTools the
-// request has type *websocket* and status 101, and a tab *Messages*.
+// answers a plain GET with 426, we a bad name with 400. In Chromium's DevTools
+// the request has type *websocket*, status 101, and a tab *Messages*.
 
 // %%
 class Door {
@@ -250,7 +250,7 @@ class Room {
 // grows, and is drawn from a window that fits how many were online: of
 // 8,000 clients of a restarted server about 500 come back each second. A
 // close that we asked for is final, and so is a handshake that is refused
-// with 400. A script sees 1006 for either, so it asks by `fetch`.
+// with 400. A script sees 1006, as for a dead network: it asks by `fetch`.
 //
 // A server that has died without a word looks like a quiet one. So each
 // message moves a deadline: after 50 seconds of silence we join anew.
@@ -292,7 +292,7 @@ interface ChatClient {
               }
               function listen() {
                 clearTimeout(timer);
-                timer = setTimeout(() => { show("lost, silent"); join(); }, 50_000);
+                timer = setTimeout(() => socket.onclose({ code: "silent" }), 50_000);
               }
               function heard(event) {
                 listen();
@@ -318,8 +318,10 @@ interface ChatClient {
 
             // Why a handshake with this query is refused for good, if it is.
             async function refusal(query) {
-              const door = await fetch(`/_/door?${query}`).catch(() => null);
-              return door?.status === 400 && (await door.json()).detail;
+              const late = AbortSignal.timeout(5_000);
+              return fetch(`/_/door?${query}`, { signal: late })
+                .then(async (door) => door.status === 400 && (await door.json()).detail)
+                .catch(() => false);
             }
 
             function lineOf({ type, from, text, name, online, reason }) {
@@ -410,7 +412,7 @@ class Websocket {
 //
 // Choose WebSocket where both sides talk: chat, games, editing together.
 // If only the server talks, server-sent events (lesson 04) need less:
-// they are plain HTTP, and the browser reconnects and resumes by itself.
+// they are plain HTTP, and the browser reconnects and says where it was.
 //
 // In a kernel, evaluate the cells and type
 // `Serve.start(8003, Websocket.routes()).port`: it shows 8003, and the

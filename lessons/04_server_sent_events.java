@@ -49,7 +49,7 @@ import shared.*;
 // CRLF, CR and LF all end a line
 // ([HTML, 9.2.6](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)),
 // so text that holds one would inject fields. Each line of it gets its own
-// `data: `; the browser joins them again. It drops one space after the
+// `data: `; the browser joins them again, by LF. It drops one space after the
 // colon, and without ours that would be one of the text.
 
 // %%
@@ -79,7 +79,7 @@ interface Event {
 // stream needs no queue then: it is a position in this log.
 //
 // An id used again after a restart would name two events. So we count on
-// from the clock in microseconds: below 2^53 until 2255, and not back.
+// from the clock in microseconds, which must not be set back.
 
 // %%
 class Log {
@@ -291,15 +291,14 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // ## The browser's side
 //
 // `EventSource` instead of `fetch`: after an end or a cut it reconnects and
-// resumes by itself. But **any status except 200 is final**: a 503 while a
+// resumes by itself. But **all but a 200 of our type is final**: a 503 while a
 // server restarts silences the page for good. We see that as `CLOSED`, ask
 // with HEAD whether it was 204, the intended end, and else begin again
 // with the last id, which is on the event, not on the source. On `reset` we
 // load the whole state, with the id it goes up to, and go on from there,
-// later each time if only resets come. Ids rise, or are duplicates.
-//
-// A server that died without a word looks like a quiet one, as no script
-// sees comments. With ticks, 15 seconds of silence are an end, too.
+// later each time if only resets come. Ids rise, or are duplicates. No
+// script sees comments, so a dead server looks like a quiet one. With ticks,
+// 15 seconds of silence are an end as well.
 
 // %%
 interface Subscriber {
@@ -328,14 +327,15 @@ interface Subscriber {
                 state(["reconnecting", "", "closed"][source.readyState]);
                 if (source.readyState !== EventSource.CLOSED) return;
                 end();
-                const head = { method: "HEAD", cache: "no-store", signal };
+                const late = AbortSignal.any([signal, AbortSignal.timeout(5_000)]);
+                const head = { method: "HEAD", cache: "no-store", signal: late };
                 const answer = await fetch(`/events?${query}`, head).catch(() => null);
                 if (answer?.status === 204) return state("ended");
                 again(Math.min(30, 2 ** failures));
               };
               source.addEventListener("reset", async () => {
                 end();
-                last = await load().catch(() => last);
+                last = await load().catch(() => null) ?? last;
                 again(failures && Math.min(30, 2 ** failures)); // the first: at once
               });
               const receive = (event) => {
@@ -355,7 +355,7 @@ interface Subscriber {
 //
 // **Cut tab A.** Its connection breaks, and three notices are published.
 // After `retry`, a second, it asks again with `Last-Event-ID` and gets
-// them. DevTools say `eventsource`, and list them in a tab *EventStream*.
+// them. Chromium's DevTools list them in a tab *EventStream*.
 //
 // **Claim an unknown id.** Tab A says that it saw event 1. A server that
 // shrugged and went live would hide a gap; ours answers `reset`.
@@ -364,7 +364,7 @@ interface Subscriber {
 // for all its tabs. With six streams open, the next request waits.
 //
 // **End it.** `DELETE` ends the streams. Each tab asks once more; 204 sets
-// its `readyState` to 2, and so does our HEAD. A notice reopens the feed.
+// its `readyState` to 2; our HEAD learns why. A notice reopens the feed.
 
 // %%
 class ServerSentEvents {
@@ -408,7 +408,7 @@ class ServerSentEvents {
 // ## What it costs, and when to choose it
 //
 // - Browsers: all have it, without request headers, POST, and binary.
-// - Hidden tabs: timers slow down. A discarded tab is loaded anew.
+// - Restarts: all tabs return after `retry`, at once. A random one helps.
 // - Resources: a socket and about 5 KiB of heap each, and no thread.
 // - Proxies: it is plain HTTP; some cut what is idle, or hold answers back.
 // - Many servers: a broker feeds them all, and all must know the same ids.

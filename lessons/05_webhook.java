@@ -186,8 +186,8 @@ record Delivery(String id, String payment, byte[] body) {
 // Any 2xx is success. 410 means "never again" and ends the delivery; a
 // real gateway disables the endpoint too. All else is retried, redirects
 // too, as nobody registered where they lead: 6 attempts, 1 to 2 s after
-// the first, then twice as long each time, after what `Retry-After` asks
-// for, up to 32 s. Without the jitter, what failed together returns
+// the first, then 2 to 4, and so on, after what `Retry-After` asks for, up
+// to 32 s. Without the jitter, what failed together returns
 // together and pushes a recovering shop over again. Each attempt asks for
 // the endpoint anew, so a corrected URL helps what is pending: 20,000 at
 // most, 64 calling. A stop forgets all.
@@ -244,7 +244,8 @@ class Gateway {
 // `isEqual` takes the same time for all; an `equals` that stops at the
 // first difference tells how much of a guess was right. A timestamp over
 // 5 minutes off is a replay, or a wrong clock: 400. An unknown event type
-// gets 204, as an error would only be retried. Slow work, such as a mail,
+// gets 204, as an error is retried, which only helps what is mended
+// meanwhile. Slow work, such as a mail,
 // comes after the answer: the gateway waits 5 s.
 
 // %%
@@ -285,10 +286,10 @@ record Shop(Secret secret, Orders orders) {
 // Delivery is **at least once**, until the attempts end: an answer that gets
 // lost causes a retry. A shop that looks for the id and notes it later lets
 // two copies through that arrive together; we do both under one lock. What
-// is refused, or has no effect, leaves no id. Ids are kept as long as the
-// sender retries: 10 minutes for ours, days for others. Two events about a
-// payment make one order, and must agree on its amount. What we cannot
-// remember we do not confirm: 503.
+// is refused, or of an unknown type, leaves no id. Ids are kept as long as a
+// copy can come: ours is retried for 4 minutes, and passes for 5 more; others
+// retry for days. Two events about a payment make one order, and must agree
+// on its amount. What we cannot remember we do not confirm: 503.
 
 // %%
 record Order(String payment, String status, long amount) {
@@ -332,8 +333,7 @@ class Orders {
 // ## Break it
 //
 // The buttons are in `05_webhook.html`. No browser takes part in what the
-// gateway calls, so DevTools show only what the page itself sends: *Pay*, the
-// messages of three buttons, and `/_/page/state`, which fills the cards.
+// gateway calls: DevTools show only what the page sends, such as *Pay*.
 //
 // - **Take the shop down.** Two attempts meet 503. The gap grows, the id stays.
 // - **Forge a message.** An invented signature, or a changed amount: 401.

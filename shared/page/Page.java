@@ -15,7 +15,11 @@ import io.undertow.util.HttpString;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.List;
@@ -27,15 +31,15 @@ import org.commonmark.renderer.html.HtmlRenderer;
 import shared.Http;
 import shared.Routes;
 import shared.course.Course;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
 
 /// The page of a lesson: its own source file as a notebook, the live demo, the wire view. The
 /// source lies on the class path, because each lesson embeds itself with `//FILES`, and so does
 /// the demo: `NAME.html`, a fragment of HTML whose script may call the lesson's scripts. A lesson's
-/// `NAME.md` follows its cells: what it leaves out, and what it is called elsewhere.
+/// `NAME.md` follows its cells: what it leaves out, and what it is called elsewhere. The first cell
+/// stands before the demo where the page is narrow.
 public final class Page {
-    private static final List<String> LESSONS =
-            Course.LESSONS.stream().map(Course.Lesson::name).toList();
-
     private static final Map<String, String> ASSETS = Map.of(
             "page.css", "/page.css",
             "page.js", "/page.js",
@@ -61,6 +65,7 @@ public final class Page {
     public Routes mount(Routes routes) {
         this.routes = routes;
         return routes.get("/", this::page)
+                .get("/_/page/lessons", this::lessons)
                 .get("/_/page/{asset}", this::asset)
                 .known("asset", ASSETS::containsKey);
     }
@@ -83,6 +88,40 @@ public final class Page {
         if (html == null) html = render();
         Http.send(exchange, 200, "text/html; charset=utf-8",
                 html.replace("{nonce}", nonce));
+    }
+
+    /// Where all lessons stand: `[{"name","title","port","running","done"}]`.
+    private void lessons(HttpServerExchange exchange) {
+        JsonNode progress = progress();
+        Http.json(exchange, 200, Course.LESSONS.stream().map(each -> Map.of(
+                "name", each.name(), "title", each.title(), "port", each.port(),
+                "running", isRunning(each.port()),
+                "done", progress.path(each.name()).path("done").asBoolean(false)))
+                .toList());
+    }
+
+    private static boolean isRunning(int port) {
+        try (Socket probe = new Socket()) {
+            probe.connect(new InetSocketAddress("127.0.0.1", port), 100);
+            return true;
+        } catch (IOException nobody) {
+            return false;
+        }
+    }
+
+    /// What the grader has noted of this learner, wherever in the repo the program was started.
+    private static JsonNode progress() {
+        Path at = Path.of("").toAbsolutePath();
+        for (; at != null; at = at.getParent()) {
+            Path file = at.resolve(".progress/progress.json");
+            try {
+                if (Files.exists(
+                        file)) return Http.JSON.readTree(Files.readAllBytes(file));
+            } catch (IOException | JacksonException halfWritten) {
+                break;
+            }
+        }
+        return Http.JSON.createObjectNode();
     }
 
     private void asset(HttpServerExchange exchange) throws IOException {
@@ -119,40 +158,34 @@ public final class Page {
         String title =
                 source.lines().filter(line -> line.startsWith("// # ")).findFirst()
                         .map(line -> line.substring(5)).orElse(name);
+        String cells = notebook(source).replaceFirst("</h1>", "</h1>"
+                + commands(isExercise).replace("$", "\\$"));
+        int intro = cells.indexOf("</section>") + "</section>".length();
         return SHELL
                 .replace("{cable}", "" + routes.cablePort())
+                .replace("{name}", name)
                 .replace("{title}", escape(title))
-                .replace("{commands}", isExercise ? exercise() : commands())
-                .replace("{notebook}", notebook(source) + prose(beside))
+                .replace("{intro}", cells.substring(0, intro))
+                .replace("{notebook}", cells.substring(intro) + prose(beside))
                 .replace("{demo}", resource("/" + name + ".html").replace("<script>",
                         "<script nonce=\"{nonce}\" type=\"module\">"))
                 .replace("{script}", script);
     }
 
-    private String commands() {
-        int at = LESSONS.indexOf(name);
-        StringBuilder list = new StringBuilder();
-        if (at > 0) command(list, "Previous",
-                "lessons/" + LESSONS.get(at - 1) + ".java");
-        if (at >= 0 && at + 1 < LESSONS.size()) {
-            command(list, "Next", "lessons/" + LESSONS.get(at + 1) + ".java");
-        }
-        if (at >= 0) {
-            command(list, "Exercise", "exercises/" + name + ".java");
-            command(list, "Grade it", "grade " + name.substring(0, 2));
-        }
-        return list.toString();
-    }
-
-    /// What a learner types beside the page of an exercise.
-    private String exercise() {
+    /// What a learner types beside the page.
+    private String commands(boolean isExercise) {
         String number = name.substring(0, 2);
-        StringBuilder list = new StringBuilder();
-        command(list, "Its lesson", "lessons/" + name + ".java");
-        command(list, "Grade it", "grade " + number);
-        command(list, "Grade on save", "watch " + number);
-        command(list, "A hint", "hint " + number);
-        return list.toString();
+        StringBuilder list = new StringBuilder("<ul class=\"commands\">");
+        if (isExercise) {
+            command(list, "Its lesson", "lessons/" + name + ".java");
+            command(list, "Grade it", "grade " + number);
+            command(list, "Grade on save", "watch " + number);
+            command(list, "A hint", "hint " + number);
+        } else if (Course.LESSONS.stream().anyMatch(each -> each.name().equals(name))) {
+            command(list, "Its exercise", "exercises/" + name + ".java");
+            command(list, "Grade it", "grade " + number);
+        }
+        return list + "</ul>";
     }
 
     private static void command(StringBuilder list, String label, String argument) {
@@ -200,7 +233,7 @@ public final class Page {
 
     private static final String SHELL = """
             <!doctype html>
-            <html lang="en" data-cable="localhost:{cable}">
+            <html lang="en" data-name="{name}" data-cable="localhost:{cable}">
             <head>
             <meta charset="utf-8">
             <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -218,11 +251,15 @@ public final class Page {
             {script}</script>
             </head>
             <body>
+            <a class="skip" href="#notebook">Skip to the text</a>
             <main>
-            <nav aria-label="Commands"><strong>{title}</strong>
-            <ul>
-            {commands}</ul>
+            <nav aria-label="The course"><strong>On the Wire</strong>
+            <ol id="course"></ol>
+            <span id="course-says" role="status"></span>
+            <details id="contents"><summary>Contents</summary><ol></ol></details>
             </nav>
+            <article id="intro">
+            {intro}</article>
             <aside>
             <section id="demo" aria-label="Live demo">
             {demo}</section>
@@ -230,14 +267,15 @@ public final class Page {
             <header><h2 id="wire-title">Wire</h2>
             <p id="wire-state" role="status">Connecting to the tap.</p>
             <button id="wire-clear">Clear</button></header>
-            <dl id="wire-totals"></dl>
-            <div id="wire-plot"></div>
+            <details id="wire-latency"><summary><dl id="wire-totals"></dl></summary>
+            <div id="wire-plot"></div></details>
             <div id="wire-lanes" aria-hidden="true"></div>
-            <ol id="wire-rows" tabindex="0" aria-label="What was on the wire, newest last"></ol>
+            <ol id="wire-rows" tabindex="0" aria-label="What was on the wire, newest last; \
+            arrow keys go from row to row"></ol>
             <button id="wire-newest" hidden>Newer rows below</button>
             </section>
             </aside>
-            <article id="notebook">
+            <article id="notebook" tabindex="-1">
             {notebook}</article>
             </main>
             </body>

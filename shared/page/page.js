@@ -41,22 +41,87 @@ const cable = {
   cut: () => send("POST", "/_/page/cable/cut"),
 };
 
-/** Says what came out of a button of the demo. */
-const tell = (text) => (byId("outcome").textContent = text);
+/** The experiment that was begun last, and where the prose about it shows what came of it. */
+let experiment = null;
+const outcomes = new Map(); // button -> paragraph
 
-/** Ties buttons to actions by id; a button rests while its action runs. */
+/** Says what came out of a button of the demo, there and beside the prose about it. */
+function tell(text) {
+  byId("outcome").textContent = text;
+  if (outcomes.has(experiment)) outcomes.get(experiment).textContent = text;
+}
+
+/** Ties buttons to actions by id; a button rests while its action runs, and says what to look for. */
 function buttons(actions) {
   for (const [id, action] of Object.entries(actions)) {
-    byId(id).addEventListener("click", async () => {
-      if (byId(id).ariaBusy === "true") return;
-      byId(id).ariaBusy = "true";
+    const button = byId(id);
+    button.addEventListener("click", async () => {
+      if (button.ariaBusy === "true") return;
+      button.ariaBusy = "true";
+      const { expect } = button.dataset;
+      if (expect) {
+        experiment = button;
+        tell(`${button.textContent}: it runs. ${expect}`);
+      }
       try {
         await action();
       } catch (error) {
         tell("This failed: " + error.message);
       }
-      byId(id).ariaBusy = "false";
+      button.ariaBusy = "false";
     });
+  }
+}
+
+/** Beside the prose about an experiment stands its button, too. */
+function placeExperiments() {
+  for (const button of document.querySelectorAll("#demo [data-expect]")) {
+    const name = button.textContent;
+    const lead = [...document.querySelectorAll("#notebook strong")].find((each) => each.textContent === name + ".");
+    if (!lead) continue;
+    const twin = element("button", "try", "Run it");
+    twin.ariaLabel = "Run: " + name;
+    twin.addEventListener("click", () => button.click());
+    const outcome = element("p", "outcome");
+    outcomes.set(button, outcome);
+    lead.after(" ", twin);
+    lead.closest("p, li").append(outcome);
+  }
+}
+
+/** Which lessons there are: a link where one runs, else the command that starts it. */
+async function showCourse() {
+  const here = document.documentElement.dataset.name;
+  const lessons = await (await fetch("/_/page/lessons")).json();
+  byId("course").replaceChildren(...lessons.map(({ name, title, port, running, done }) => {
+    const item = element("li");
+    const isHere = name === here;
+    const command = `./jbang lessons/${name}.java`;
+    const step = element(running && !isHere ? "a" : "button", done ? "done" : "", name.slice(0, 2) + (done ? "\u2713" : ""));
+    step.title = step.ariaLabel = `${name.slice(0, 2)} ${title}${done ? ", done" : ""}${isHere ? ", you are here" : running ? ", runs" : ""}`;
+    if (isHere) step.ariaCurrent = "page";
+    if (running) step.href = `http://localhost:${port}/`;
+    if (step.localName === "button") {
+      step.addEventListener("click", async () => {
+        const copied = await navigator.clipboard.writeText(command).then(() => ", copied", () => "");
+        byId("course-says").textContent = isHere ? `Here: ${title}` : `${title}: ${command}${copied}`;
+      });
+    }
+    item.append(step);
+    return item;
+  }));
+}
+
+/** Links to the headings of the page. */
+function listContents() {
+  for (const [i, heading] of [...document.querySelectorAll("#notebook h2")].entries()) {
+    heading.id = `part-${i + 1}`;
+    const link = element("a", "", heading.textContent);
+    link.href = "#" + heading.id;
+    link.addEventListener("click", () => (byId("contents").open = false));
+    const item = element("li");
+    item.append(link);
+    byId("contents").querySelector("ol").append(item);
   }
 }
 
@@ -109,14 +174,24 @@ function drawDiagram(pre) {
   pre.replaceWith(figure);
 }
 
-for (const code of document.querySelectorAll("#notebook .code code")) highlightCell(code);
-for (const code of document.querySelectorAll("#notebook .prose pre code")) {
+for (const code of document.querySelectorAll("article .code code")) highlightCell(code);
+for (const code of document.querySelectorAll("article .prose pre code")) {
   if (code.className === "language-mermaid") drawDiagram(code.parentElement);
 }
 // What scrolls sideways can be reached with the keyboard; the rest is no stop.
-for (const pre of document.querySelectorAll("#notebook pre")) {
+for (const pre of document.querySelectorAll("article pre")) {
   if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0;
 }
+for (const code of document.querySelectorAll("article .prose :not(.commands *) > code")) {
+  if (!/^(curl|nc|\.\/jbang|printf) /.test(code.textContent)) continue;
+  const pre = code.closest("pre");
+  const copy = element("button", "copy", "Copy");
+  if (pre) pre.append(copy);
+  else code.after(" ", copy);
+}
+placeExperiments();
+listContents();
+showCourse();
 
 for (const button of document.querySelectorAll("button.copy")) {
   button.addEventListener("click", async () => {

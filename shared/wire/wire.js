@@ -52,8 +52,7 @@ function drawLine(n, { from, to, label, dashed, bars = [], note }) {
     svg.append(tip);
     const middle = (x1 + x2) / 2;
     caption.style.left = middle + "%";
-    caption.style.maxWidth = 2 * Math.min(middle, 100 - middle) + "%";
-    if (label.length > 24 && n > 2) caption.classList.add("long");
+    caption.style.maxWidth = `calc(${Math.abs(x2 - x1)}% - 12px)`; // between its two lifelines
   }
   if (note) caption.style.left = (Math.floor(n / 2) / n) * 100 + "%"; // between two lanes
   line.append(svg, caption);
@@ -205,6 +204,7 @@ function render(row) {
   }
   const item = element("li", classOf(row));
   const button = element("button", "row");
+  button.tabIndex = -1; // the list is one stop; arrow keys go on
   button.setAttribute("aria-expanded", "false");
   button.title = (row.dir === "in" ? "read by " : "written by ") + (row.place === "Server" ? "the server" : row.place);
   const [from, to] = row.way.map(laneOf);
@@ -343,6 +343,10 @@ function plot(row) {
   times.push(row.at / 1000);
   values.push(Math.max(row.ms, 0.05));
   if (times.length > KEEP) view.points = [times.slice(-KEEP), values.slice(-KEEP)];
+  if (document.getElementById("wire-latency").open) drawPlot();
+}
+
+function drawPlot() {
   view.plot ??= makePlot();
   view.plot.setData(view.points);
 }
@@ -365,6 +369,12 @@ function makePlot() {
   return made;
 }
 
+/** An empty wire says what to press. */
+function hint() {
+  const first = document.querySelector("#demo button.primary")?.textContent;
+  document.getElementById("wire-rows").dataset.empty = first ? `Nothing yet. Press "${first}", and watch.` : "Nothing yet.";
+}
+
 function watch() {
   const socket = new WebSocket(`${location.origin.replace("http", "ws")}/_/page/wire`);
   socket.addEventListener("message", (message) => receive(JSON.parse(message.data)));
@@ -378,6 +388,15 @@ function watch() {
   });
   return new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }));
 }
+
+document.getElementById("wire-rows").addEventListener("keydown", (event) => {
+  const rows = [...event.currentTarget.querySelectorAll(".row")];
+  const at = rows.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at < 0 ? rows.length - 1 : at - 1, Home: 0, End: rows.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  rows[Math.min(Math.max(to, 0), rows.length - 1)]?.focus();
+});
 
 document.getElementById("wire-newest").addEventListener("click", ({ target }) => {
   target.hidden = true;
@@ -394,6 +413,9 @@ document.getElementById("wire-clear").addEventListener("click", () => {
   document.getElementById("wire-rows").replaceChildren();
   if (view.sources.size) headings();
 });
+
+document.getElementById("wire-latency").addEventListener("toggle", () => view.points[0].length && drawPlot());
+hint();
 
 /** Resolves when the tap is watching; a demo that begins by itself waits for it. */
 wire.ready = watch();

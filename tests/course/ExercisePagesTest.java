@@ -27,7 +27,7 @@ class ExercisePagesTest {
                                 "WebSocket connection", "501")) {
                     assertTrue(page.text("nav")
                             .contains("./jbang watch " + exercise.number()));
-                    assertTrue(page.text("#notebook h1").contains("Exercise: "));
+                    assertTrue(page.text("#intro h1").contains("Exercise: "));
                     page.page.locator("#demo button.primary").first().click();
                     if (!solved) page.seeWire("501");
                     else page.seeWire(".");
