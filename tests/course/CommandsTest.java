@@ -299,6 +299,10 @@ class CommandsTest {
             String said = shell(term + typed);
             assertTrue(said.contains("not begun") && !said.contains("\033"), said);
         }
+        String watched =
+                shell("printf q | TERM= script -qec './jbang watch 01' /dev/null");
+        assertTrue(watched.contains("\nWatching ") && !watched.contains("\033")
+                && !watched.contains("jline"), watched);
     }
 
     @Test

@@ -64,7 +64,8 @@ public final class Watch {
         exercise = first != null ? first : Progress.current();
         try (Terminal terminal =
                 System.console() != null && System.console().isTerminal()
-                        ? TerminalBuilder.builder().system(true).build() : null) {
+                        ? TerminalBuilder.builder().system(true).type("dumb").build()
+                        : null) {
             if (terminal == null) return loop(null);
             var before = terminal.enterRawMode();
             terminal.handle(Terminal.Signal.INT, signal -> {
