@@ -66,8 +66,9 @@ class CommandsTest {
     @BeforeEach
     void fresh() throws IOException {
         for (Exercise each : Exercise.all()) {
-            Files.writeString(repo.resolve("exercises/" + each + ".java"),
-                    each.untouched());
+            Path own = repo.resolve("exercises/" + each + ".java");
+            RepoCopy.delete(own); // it may be a folder or a link
+            Files.writeString(own, each.untouched());
         }
         RepoCopy.delete(repo.resolve(".progress"));
     }
