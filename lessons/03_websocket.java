@@ -120,9 +120,7 @@ class Guest extends Endpoint {
     Broadcast.Member member;
     String name;
 
-    Guest(Room room) {
-        this.room = room;
-    }
+    Guest(Room room) { this.room = room; }
 
     @Override
     public void onOpen(Session session, EndpointConfig config) {
@@ -153,9 +151,8 @@ class Guest extends Endpoint {
     }
 
     void check(long now) {
-        if (member.silentFor() >= 60e9) {
-            Sockets.close(session, 1001);
-        } else if (now - pingedAt >= 20e9) {
+        if (member.silentFor() >= 60e9) Sockets.close(session, 1001);
+        else if (now - pingedAt >= 20e9) {
             pingedAt = now;
             WebSockets.sendPing(ByteBuffer.allocate(0), Sockets.channel(session), null);
             hear(new Online("online", room.guests.size()));
@@ -164,7 +161,7 @@ class Guest extends Endpoint {
 
     @Override
     public void onError(Session session, Throwable fault) {
-        if (fault instanceof IOException) return; // it broke: onClose comes as well
+        if (fault instanceof IOException) return; // onClose comes as well
         System.err.println(Graded.fault("WebSocket of " + name, fault));
         Sockets.close(session, 1011);
     }
@@ -273,8 +270,9 @@ interface ChatClient {
                 socket?.close(1000); // one at a time, and only it is heard
                 wanted = true;
                 openedAt = Infinity;
-                const query = `name=${encodeURIComponent(name)}`;
-                const own = socket = new WebSocket(`${server}/chat?${query}`, "chat.v1");
+                const query = "name=" + encodeURIComponent(name);
+                const own = new WebSocket(`${server}/chat?${query}`, "chat.v1");
+                socket = own;
                 own.onopen = () => { openedAt = performance.now(); show("open"); };
                 own.onmessage = ({ data }) => own === socket && heard(JSON.parse(data));
                 own.onclose = async ({ code }) => {
@@ -292,7 +290,10 @@ interface ChatClient {
               }
               function listen() {
                 clearTimeout(timer);
-                timer = setTimeout(() => socket.onclose({ code: "silent" }), 50_000);
+                timer = setTimeout(() => {
+                  socket.close();
+                  socket.onclose({ code: "silent" });
+                }, 50_000);
               }
               function heard(event) {
                 listen();

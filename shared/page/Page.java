@@ -266,9 +266,10 @@ public final class Page {
             <section id="wire" aria-labelledby="wire-title">
             <header><h2 id="wire-title">Wire</h2>
             <p id="wire-state" role="status">Connecting to the tap.</p>
+            <button id="wire-latency" aria-expanded="false">Latency</button>
             <button id="wire-clear">Clear</button></header>
-            <details id="wire-latency"><summary><dl id="wire-totals"></dl></summary>
-            <div id="wire-plot"></div></details>
+            <dl id="wire-totals"></dl>
+            <div id="wire-plot" hidden></div>
             <div id="wire-lanes" aria-hidden="true"></div>
             <ol id="wire-rows" tabindex="0" aria-label="What was on the wire, newest last; \
             arrow keys go from row to row"></ol>

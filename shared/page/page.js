@@ -98,7 +98,9 @@ async function showCourse() {
     const isHere = name === here;
     const command = `./jbang lessons/${name}.java`;
     const step = element(running && !isHere ? "a" : "button", done ? "done" : "", name.slice(0, 2) + (done ? "\u2713" : ""));
-    step.title = step.ariaLabel = `${name.slice(0, 2)} ${title}${done ? ", done" : ""}${isHere ? ", you are here" : running ? ", runs" : ""}`;
+    const where = isHere ? "you are here" : running && "runs";
+    step.title = [`${name.slice(0, 2)} ${title}`, done && "done", where].filter(Boolean).join(", ");
+    step.ariaLabel = step.title;
     if (isHere) step.ariaCurrent = "page";
     if (running) step.href = `http://localhost:${port}/`;
     if (step.localName === "button") {
@@ -161,7 +163,7 @@ function drawDiagram(pre) {
       if (found[3] === "+") bars.push({ lane: to, shift: 0, begins: true });
       const closing = found[3] === "-" ? bars.findLast((bar) => bar.lane === from) : null;
       if (closing) closing.ends = true;
-      lines.push({ from, to, label: found[5], dashed: found[2] === "--", bars: bars.map((bar) => ({ ...bar })) });
+      lines.push({ from, to, label: found[5], prose: true, dashed: found[2] === "--", bars: bars.map((bar) => ({ ...bar })) });
       for (const bar of bars) bar.begins = false;
       if (closing) bars.splice(bars.indexOf(closing), 1);
     } else if ((found = /^\s*Note over [\w,]+: (.+)$/.exec(text))) {

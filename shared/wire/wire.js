@@ -27,7 +27,7 @@ const place = (i, n) => ((i + 0.5) / n) * 100;
  * One line of a sequence diagram: the lifelines of n lanes, the bars of what
  * is held open, and an arrow from one lane to another with its label.
  */
-function drawLine(n, { from, to, label, dashed, bars = [], note }) {
+function drawLine(n, { from, to, label, dashed, bars = [], note, prose }) {
   const line = element("span", "line" + (note ? " note" : ""));
   const svg = shape("svg", { "aria-hidden": "true" });
   for (let i = 0; i < n; i++) {
@@ -52,7 +52,8 @@ function drawLine(n, { from, to, label, dashed, bars = [], note }) {
     svg.append(tip);
     const middle = (x1 + x2) / 2;
     caption.style.left = middle + "%";
-    caption.style.maxWidth = `calc(${Math.abs(x2 - x1)}% - 12px)`; // between its two lifelines
+    caption.style.maxWidth = prose ? 2 * Math.min(middle, 100 - middle) + "%"
+      : `calc(${Math.abs(x2 - x1)}% - 12px)`; // covers no other lifeline
   }
   if (note) caption.style.left = (Math.floor(n / 2) / n) * 100 + "%"; // between two lanes
   line.append(svg, caption);
@@ -206,7 +207,7 @@ function render(row) {
   const button = element("button", "row");
   button.tabIndex = -1; // the list is one stop; arrow keys go on
   button.setAttribute("aria-expanded", "false");
-  button.title = (row.dir === "in" ? "read by " : "written by ") + (row.place === "Server" ? "the server" : row.place);
+  button.title = `${caption(row)}\n${row.dir === "in" ? "read" : "written"} by ${row.place === "Server" ? "the server" : row.place}`;
   const [from, to] = row.way.map(laneOf);
   button.ariaLabel = `${row.way.join(" to ")}: ${caption(row)}, ${size(row.size)}`;
   button.append(
@@ -343,10 +344,11 @@ function plot(row) {
   times.push(row.at / 1000);
   values.push(Math.max(row.ms, 0.05));
   if (times.length > KEEP) view.points = [times.slice(-KEEP), values.slice(-KEEP)];
-  if (document.getElementById("wire-latency").open) drawPlot();
+  drawPlot();
 }
 
 function drawPlot() {
+  if (document.getElementById("wire-plot").hidden || !view.points[0].length) return;
   view.plot ??= makePlot();
   view.plot.setData(view.points);
 }
@@ -414,7 +416,11 @@ document.getElementById("wire-clear").addEventListener("click", () => {
   if (view.sources.size) headings();
 });
 
-document.getElementById("wire-latency").addEventListener("toggle", () => view.points[0].length && drawPlot());
+document.getElementById("wire-latency").addEventListener("click", ({ target }) => {
+  const folded = (document.getElementById("wire-plot").hidden ^= true);
+  target.setAttribute("aria-expanded", String(!folded));
+  drawPlot();
+});
 hint();
 
 /** Resolves when the tap is watching; a demo that begins by itself waits for it. */

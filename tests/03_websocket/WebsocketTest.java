@@ -988,10 +988,11 @@ class WebsocketTest {
             Object states = chromium.page.evaluate("""
                     async () => {
                       const timeout = setTimeout;
-                      setTimeout = (run, ms, ...rest) => timeout(run, ms === 50_000 ? 500 : ms, ...rest);
+                      setTimeout = (run, ms) => timeout(run, ms === 50_000 ? 500 : ms);
                       const states = [];
                       const until = async (state) => {
-                        for (let i = 0; i < 500 && !states.at(-1)?.startsWith(state); i++) await pause(20);
+                        const is = () => states.at(-1)?.startsWith(state);
+                        for (let i = 0; i < 500 && !is(); i++) await pause(20);
                       };
                       chat("x".repeat(41), { hear() {}, show: (it) => states.push(it) });
                       await until("left, refused");

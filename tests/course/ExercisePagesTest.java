@@ -25,7 +25,7 @@ class ExercisePagesTest {
                 try (Chromium page =
                         Chromium.open(server).expecting("Failed to load resource",
                                 "WebSocket connection", "501")) {
-                    assertTrue(page.text("nav")
+                    assertTrue(page.text(".commands")
                             .contains("./jbang watch " + exercise.number()));
                     assertTrue(page.text("#intro h1").contains("Exercise: "));
                     page.page.locator("#demo button.primary").first().click();
