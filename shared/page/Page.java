@@ -77,7 +77,7 @@ public final class Page {
         String nonce = Base64.getEncoder().encodeToString(random);
         var headers = exchange.getResponseHeaders();
         headers.put(Headers.CACHE_CONTROL, "no-store");
-        headers.put(new HttpString("Referrer-Policy"), "no-referrer");
+        headers.put(new HttpString("Referrer-Policy"), "same-origin");
         headers.put(new HttpString("Content-Security-Policy"),
                 """
                 default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'%s; \

@@ -2,6 +2,9 @@ package shared.wire;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Queue;
 
 /// What is said on one connection: requests and their answers, and what an answer may open,
@@ -9,11 +12,16 @@ import java.util.Queue;
 /// somebody begins to watch, but it makes rows only while somebody does. Its methods may be
 /// called on any thread; they neither block nor throw.
 public final class Conversation {
+    static final byte[] NONE = {};
+
     /// A request and what becomes of it. `quiet` ones belong to the page itself.
     static final class Exchange {
-        static final Exchange UNKNOWN = new Exchange(0, true, false, false);
+        static final Exchange UNKNOWN =
+                new Exchange(0, NONE, true, false, false);
 
         final int number;
+        /// The request's, by which a page that comes later knows whose this is.
+        final byte[] requestHead;
         final boolean get;
         final boolean head;
         final boolean quiet;
@@ -21,8 +29,10 @@ public final class Conversation {
         boolean confirmed;
         long readAt;
 
-        Exchange(int number, boolean get, boolean head, boolean quiet) {
+        Exchange(int number, byte[] requestHead, boolean get, boolean head,
+                boolean quiet) {
             this.number = number;
+            this.requestHead = requestHead;
             this.get = get;
             this.head = head;
             this.quiet = quiet;
@@ -93,8 +103,24 @@ public final class Conversation {
 
     /// Connections that only the page itself uses do not count as open.
     void count(boolean wanted) {
-        if (counted != wanted) wire.open.add(wanted ? 1 : -1);
+        if (counted == wanted) return;
         counted = wanted;
+        if (wanted) wire.open.add(this);
+        else wire.open.remove(this);
+    }
+
+    /// What is held or streams just now: its request, and the status 0 where it has no answer yet.
+    synchronized List<Wire.Row> opened() {
+        List<Exchange> all = new ArrayList<>(unanswered);
+        if (answering != null) all.add(answering);
+        return all.stream().filter(each -> !each.quiet && each.requestHead != NONE)
+                .map(each -> new Wire.Row(wire.now(), place.name, peer, number,
+                        each.number, "open", "", each.get ? "GET" : "",
+                        each == answering ? 200 : 0, each.requestHead.length, null,
+                        null,
+                        Arrays.copyOf(each.requestHead,
+                                Math.min(each.requestHead.length, Cutter.KEPT))))
+                .toList();
     }
 
     Wire.Row row(Cutter unit, Exchange exchange, String kind, String title, int status,
@@ -115,8 +141,8 @@ public final class Conversation {
         @Override
         boolean head() {
             boolean quiet = startsWith(0, "get /_/page/");
-            reading = new Exchange(wire.nextExchange(), startsWith(0, "get "),
-                    startsWith(0, "head "), quiet);
+            reading = new Exchange(wire.nextExchange(), wholeHead(),
+                    startsWith(0, "get "), startsWith(0, "head "), quiet);
             title = isKept() ? firstLine(0).replaceFirst(" HTTP/1..$", "") : null;
             unanswered.add(reading);
             Conversation.this.count(!quiet);

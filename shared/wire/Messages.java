@@ -150,6 +150,11 @@ abstract class Messages extends Cutter {
         return new String(text, skip, end - skip, StandardCharsets.ISO_8859_1);
     }
 
+    /// The whole head, for who wants to keep it.
+    final byte[] wholeHead() {
+        return text;
+    }
+
     final boolean isEventStream() {
         return eventStream;
     }

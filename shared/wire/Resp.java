@@ -112,7 +112,8 @@ final class Resp extends Cutter {
 
     private void command() {
         var command =
-                new Conversation.Exchange(wire.nextExchange(), false, false, false);
+                new Conversation.Exchange(wire.nextExchange(), Conversation.NONE, false,
+                        false, false);
         command.confirmed = isSubscription();
         command.readAt = System.nanoTime();
         conversation.unanswered.add(command);

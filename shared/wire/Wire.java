@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
@@ -19,14 +20,16 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.stream.Collectors;
 import shared.Http;
-import tools.jackson.databind.JsonNode;
 
 /// What was seen at one or several places, sent to the pages that watch. Its own WebSocket,
 /// `/_/page/wire`, sends text messages
 /// `{"rows":[Row...],"totals":{...},"dropped":n,"began":ms}`; it neither shows nor counts itself,
 /// nor anything else below `/_/page/`. A watcher that cannot keep up loses rows and is told
-/// how many. `began` is when the clock of `at` was 0, in milliseconds since 1970, by which
+/// how many. The first message has `"opened":[Row...]` besides, of kind `open`: the requests that
+/// are held or stream already, 500 at most; and for a page `"window"`, a number that no other page
+/// has that watches. `began` is when the clock of `at` was 0, in milliseconds since 1970, by which
 /// rows of several processes compare; it moves where the machine's clock is set, or has slept.
 ///
 /// What another process shows is passed on as it comes (see [Relay]), with one member more:
@@ -57,13 +60,14 @@ public final class Wire {
 
     private static final int PENDING = 2_000;
     private static final int MAX_WATCHERS = 8;
+    private static final int MAX_OPENED = 500;
 
     final LongAdder requests = new LongAdder();
     final LongAdder bytesIn = new LongAdder();
     final LongAdder bytesOut = new LongAdder();
     final LongAdder empty = new LongAdder();
     final LongAdder messages = new LongAdder();
-    final LongAdder open = new LongAdder();
+    final Set<Conversation> open = ConcurrentHashMap.newKeySet();
     /// Answers `/_/page/wire`.
     public final HttpHandler handler = Handlers.websocket((exchange, channel) -> watch(
             channel, Relay.QUERY.equals(exchange.getQueryString())));
@@ -145,7 +149,7 @@ public final class Wire {
         return Map.of("requests", requests.sum(), "bytesIn", bytesIn.sum(),
                 "bytesOut", bytesOut.sum(), "empty", empty.sum(), "messages",
                 messages.sum(),
-                "open", open.sum());
+                "open", (long) open.size());
     }
 
     private void watch(WebSocketChannel channel, boolean ownRowsOnly) {
@@ -153,8 +157,7 @@ public final class Wire {
             WebSockets.sendClose(1013, "too many watchers", channel, null);
             return;
         }
-        Watcher watcher = new Watcher(channel, ownRowsOnly);
-        watchers.add(watcher);
+        Watcher watcher = add(channel, ownRowsOnly);
         channel.addCloseTask(closed -> {
             watchers.remove(watcher);
             watcher.end();
@@ -162,6 +165,16 @@ public final class Wire {
         channel.getReceiveSetter().set(new AbstractReceiveListener() {});
         channel.resumeReceives();
         Thread.ofPlatform().daemon().name("wire").start(watcher);
+    }
+
+    private synchronized Watcher add(WebSocketChannel channel, boolean ownRowsOnly) {
+        Set<Integer> taken = watchers.stream().map(each -> each.window)
+                .collect(Collectors.toSet());
+        int free = 0;
+        while (!ownRowsOnly && (free == 0 || taken.contains(free))) free++;
+        Watcher watcher = new Watcher(channel, ownRowsOnly, free);
+        watchers.add(watcher);
+        return watcher;
     }
 
     /// A page that watches: one thread, which blocks when the page does not read.
@@ -174,10 +187,12 @@ public final class Wire {
         /// Are other processes to be followed? A page gets this one's rows first.
         private boolean follows;
         private final boolean ownRowsOnly;
+        private final int window;
 
-        Watcher(WebSocketChannel channel, boolean ownRowsOnly) {
+        Watcher(WebSocketChannel channel, boolean ownRowsOnly, int window) {
             this.channel = channel;
             this.ownRowsOnly = ownRowsOnly;
+            this.window = window;
         }
 
         @Override
@@ -192,10 +207,16 @@ public final class Wire {
                     pending.drainTo(rows, 200);
                     Map<String, Long> totals = totals();
                     if (rows.isEmpty() && totals.equals(told)) continue;
-                    JsonNode batch =
-                            Http.JSON.valueToTree(Map.of("rows", rows, "totals", totals,
-                                    "dropped", dropped.get(), "began", began()));
-                    send(batch.toString());
+                    Map<String, Object> batch = new HashMap<>(Map.of("rows", rows,
+                            "totals", totals, "dropped", dropped.get(), "began",
+                            began()));
+                    if (told == null) {
+                        batch.put("window", window);
+                        batch.put("opened", open.stream()
+                                .flatMap(each -> each.opened().stream())
+                                .limit(MAX_OPENED).toList());
+                    }
+                    send(Http.JSON.writeValueAsString(batch));
                     if (told == null) begin();
                     told = totals;
                 }

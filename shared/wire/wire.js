@@ -109,7 +109,7 @@ const utf8 = (bytes) => new TextDecoder().decode(bytes);
 
 function parseRequest(row) {
   const { kind, place, peer } = row;
-  if (kind !== "request") return { method: row.label.split(" ")[0], path: "", query: new URLSearchParams(), headers: {}, place, peer };
+  if (kind !== "request" && kind !== "open") return { method: row.label.split(" ")[0], path: "", query: new URLSearchParams(), headers: {}, place, peer };
   const [first, ...fields] = utf8(bytesOf(row.raw)).split("\r\n\r\n")[0].split("\r\n");
   const [method, target] = first.split(" ");
   const url = new URL(target, location.origin);
@@ -118,6 +118,26 @@ function parseRequest(row) {
     return [field.slice(0, at).toLowerCase(), field.slice(at + 1).trim()];
   }));
   return { method, path: url.pathname, query: url.searchParams, headers, place, peer };
+}
+
+/** Which window's script has sent a request, by its Referer; null where it does not say. */
+const windowOf = ({ referer }) => (referer ? Number(new URL(referer).searchParams.get("window") ?? 1) : null);
+
+/** The lanes of a request; what another window has sent stands in a lane of its own. */
+function lanesOf(row) {
+  const request = parseRequest(row);
+  const [from, to] = wire.place(request);
+  const window = windowOf(request.headers);
+  return [window === null || window === wire.window ? from : `Window ${window}`, to];
+}
+
+/** What was held or streamed before this page came. */
+function takeOpened(row) {
+  const [from, to] = lanesOf(row);
+  const { place, peer, conn } = row;
+  const count = view.counts.get(from) ?? { requests: 0, empty: 0 };
+  view.exchanges.set(row.from + " " + row.exchange,
+    { from, to, place, peer, conn, get: row.label === "GET", open: true, stream: row.status > 0, count });
 }
 
 function laneOf(name) {
@@ -131,7 +151,7 @@ function arrange(row) {
   let exchange = view.exchanges.get(row.key);
   const begins = row.kind === "request" || row.kind === "command";
   if (begins) {
-    const [from, to] = wire.place(parseRequest(row));
+    const [from, to] = lanesOf(row);
     const { place, peer, conn } = row;
     const get = row.label.startsWith("GET ");
     exchange = { from, to, place, peer, conn, get, open: true, count: view.counts.get(from) ?? { requests: 0, empty: 0 } };
@@ -141,7 +161,7 @@ function arrange(row) {
   }
   if (!exchange) {
     const [from, to] = row.peer ? wire.place(parseRequest({ ...row, kind: "" }))
-      : [wire.lanes[0], wire.lanes.includes(row.place) ? row.place : wire.lanes.at(-1)];
+      : ["Somebody", row.place];
     exchange = { from, to, open: false, count: { requests: 0, empty: 0 } };
   }
   const ends = row.kind === "end" || row.kind === "reply" || (row.kind === "response" && !exchange.stream && !streams(row));
@@ -269,11 +289,19 @@ function hexdump(bytes) {
   return lines.join("\n");
 }
 
+/** Scripts of this window say its number in the Referer of what they send; a WebSocket sends none. */
+function beWindow(number) {
+  wire.window = number;
+  history.replaceState(null, "", (number > 1 ? `?window=${number}` : location.pathname) + location.hash);
+}
+
 /** Rows of several processes come in batches of their own, and go on in the order of their times. */
-function receive({ from = 0, rows = [], totals, dropped, began, gone }) {
+function receive({ from = 0, rows = [], opened = [], window, totals, dropped, began, gone }) {
   const source = view.sources.get(from);
   if (gone && !source) return;
   view.zero ??= began;
+  if (from === 0 && window) beWindow(window);
+  for (const row of opened) takeOpened({ ...row, from });
   for (const row of rows) view.waiting.push({ ...row, from, at: row.at + began - view.zero });
   if (gone) {
     source.totals.open = 0;

@@ -153,6 +153,14 @@ final class Chromium implements AutoCloseable {
         }
     }
 
+    /// Waits for a row of the wire view whose name, lanes and label, matches.
+    void seeRow(String pattern) {
+        page.waitForFunction(
+                "pattern => [...document.querySelectorAll('#wire-rows .row')]"
+                        + ".some(row => new RegExp(pattern).test(row.ariaLabel))",
+                pattern);
+    }
+
     /// Keeps a picture in `build/screenshots`.
     void screenshot(String name) {
         page.screenshot(new Page.ScreenshotOptions()
