@@ -16,6 +16,10 @@ public final class Graded {
     /// The environment variable with the port to which [Pause] connects.
     public static final String PAUSES = "ON_THE_WIRE_PAUSES";
 
+    /// Of a request, where [#RUN] is set: `off`, and from then on [Pause] does nothing; `on`, and
+    /// it does again.
+    public static final String PAUSES_HEADER = "On-The-Wire-Pauses";
+
     private static final String FAULT = "500 ";
     private static final Pattern TODO =
             Pattern.compile("TODO (\\d+) is not done yet\\.");

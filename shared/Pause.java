@@ -14,16 +14,27 @@ import java.util.Objects;
 /// does nothing.
 ///
 /// The program calls the grader: it connects to the port in [Graded#PAUSES], sends the name of
-/// the place and LF, and goes on when a byte comes or the connection ends. While it is held it
+/// the place, what it tells there, and LF, and goes on when a byte comes or the connection ends. While it is held it
 /// sends `b` once, as soon as another thread waits for a lock that the held one has.
 public final class Pause {
     private static final String PORT = System.getenv(Graded.PAUSES);
     private static final int LOOK_MS = 2;
+    private static volatile boolean isOff;
 
     private Pause() {}
 
+    /// What a request says in [Graded#PAUSES_HEADER], or null.
+    static void hear(String state) {
+        if (state != null) isOff = state.equals("off");
+    }
+
+    /// Tells the grader a number as well.
+    public static void at(String place, long told) {
+        at(place + "=" + told);
+    }
+
     public static void at(String place) {
-        if (PORT == null) return;
+        if (PORT == null || isOff) return;
         try (Socket grader = new Socket(InetAddress.getLoopbackAddress(),
                 Integer.parseInt(PORT))) {
             grader.setTcpNoDelay(true);

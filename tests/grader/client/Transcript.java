@@ -12,12 +12,15 @@ import shared.Graded;
 public final class Transcript {
     private static final int STEPS = 8;
     private static final int IDLE_MS = 5_000;
+    private static final int MOST_MS = 15_000;
 
-    /// How long anything that ought to happen may take, in milliseconds.
-    public final int soon = Patience.ms(IDLE_MS);
+    /// How long anything that ought to happen may take, in milliseconds. However busy the
+    /// machine is, what comes after 25 seconds by itself does not come soon.
+    public final int soon = Math.min(Patience.ms(IDLE_MS), MOST_MS);
     private final List<String> all = new ArrayList<>();
     private final Stage stage;
     private final int usualPort;
+    private int todo;
 
     public Transcript(Stage stage, int usualPort) {
         this.stage = stage;
@@ -27,6 +30,16 @@ public final class Transcript {
     /// What is said of something that ought to have happened.
     public String within() {
         return "within " + soon / 1000 + " s";
+    }
+
+    /// From now on, where something does not hold, this TODO is to be looked at.
+    public void about(int number) {
+        todo = number;
+    }
+
+    /// The TODO to look at, or 0 where none was named.
+    public int todo() {
+        return todo;
     }
 
     /// Notes a step; a long one in part.

@@ -10,6 +10,7 @@ import java.util.List;
 /// A verdict as text for a terminal.
 public final class Report {
     private static final int BODY_LINES = 16;
+    private static final int WIDTH = 400;
 
     private final boolean colour;
 
@@ -188,13 +189,18 @@ public final class Report {
         for (String line : failure.got.split("\n", -1)) {
             int column = failure.caret - at;
             boolean here = failure.caret >= 0 && column >= 0 && column <= line.length();
-            if (here || shown.size() < BODY_LINES) shown.add(visible(line));
-            if (here) {
-                shown.add(
-                        " ".repeat(visible(line.substring(0, column)).length()) + "^");
-                last = shown.size();
-            }
             at += line.length() + 1;
+            if (!here && shown.size() >= BODY_LINES) continue;
+            int from = here ? Math.max(0, column - WIDTH / 2) : 0;
+            int end = Math.min(line.length(), from + WIDTH);
+            String before = from == 0 ? "" : "(" + from + " characters) ...";
+            String after = end == line.length() ? ""
+                    : "... (" + (line.length() - end) + " characters)";
+            shown.add(before + visible(line.substring(from, end)) + after);
+            if (!here) continue;
+            before += visible(line.substring(from, column));
+            shown.add(" ".repeat(before.length()) + "^");
+            last = shown.size();
         }
         while (shown.size() > Math.max(1, last)
                 && shown.getLast().isBlank()) shown.removeLast();

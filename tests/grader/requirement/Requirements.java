@@ -27,6 +27,7 @@ import org.junit.jupiter.api.extension.ExtensionContext.StoreScope;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.platform.engine.support.store.Namespace;
 import org.junit.platform.launcher.LauncherSession;
+import shared.Graded;
 import tools.jackson.databind.json.JsonMapper;
 
 /// What the requirements of every exercise use: the running submission, a client that notes what it
@@ -43,6 +44,7 @@ public abstract class Requirements {
     protected Node node;
     protected Transcript transcript;
     protected Random random;
+    private boolean atFullSpeed;
 
     /// What requirements need to know of the grading that they belong to, and what it hears of
     /// them.
@@ -69,6 +71,11 @@ public abstract class Requirements {
         /// What the latest requirement has sent.
         public List<String> steps() {
             return transcript == null ? List.of() : transcript.steps();
+        }
+
+        /// The TODO that its latest check is about, or 0 where it has named none.
+        public int todo() {
+            return transcript == null ? 0 : transcript.todo();
         }
     }
 
@@ -101,6 +108,25 @@ public abstract class Requirements {
     @AfterEach
     final void end() {
         stage.letGo();
+        if (atFullSpeed && node.isUsable()) pauses("on");
+    }
+
+    /// From here to the end of the requirement no thread stops at a place to ask the grader, so
+    /// many requests at once race as they would without it.
+    protected void atFullSpeed() {
+        atFullSpeed = true;
+        pauses("off");
+    }
+
+    private void pauses(String state) {
+        try (HttpConnection line = connect(null)) {
+            line.ask("HEAD", "/_/ready", null, Graded.PAUSES_HEADER, state);
+        }
+    }
+
+    /// From here on the checks are about this TODO, and no more about that of the requirement.
+    protected void about(int todo) {
+        transcript.about(todo);
     }
 
     /// A connection, on another I/O thread than `other`, which may be null.

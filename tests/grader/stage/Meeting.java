@@ -52,7 +52,7 @@ public final class Meeting {
     ///
     /// @return whether it is held
     public boolean first(BooleanSupplier done) {
-        Stage.until(both ? BOTH_MS : FIRST_MS,
+        Stage.until(Patience.ms(both ? BOTH_MS : FIRST_MS),
                 () -> isHeld(LOOK_MS) || done.getAsBoolean());
         boolean isHeld = isHeld(LATE_MS);
         if (!both) pauses.holdNoMore();
@@ -76,12 +76,14 @@ public final class Meeting {
     }
 
     /// Waits until the second thread is done, or needs a lock of the first one: a second at most,
-    /// as some waits do not show. Where it waits for the first, both go on; where it is held as
+    /// as some waits do not show, and less where that has happened before. Where it waits for the first, both go on; where it is held as
     /// well, it goes on, and the first is still held.
     public Second second(BooleanSupplier done) {
         if (first == null) return Second.ALONE;
-        Stage.until(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()
-                || done.getAsBoolean() || first.blocksAnother(LOCK_MS));
+        boolean isSeen = Stage.until(pauses.patience(both ? BOTH_MS : SECOND_MS),
+                () -> both && pauses.holdsMore() || done.getAsBoolean()
+                        || first.blocksAnother(LOCK_MS));
+        if (!isSeen) pauses.unseen();
         if (both && pauses.releaseMore()) return Second.HELD;
         if (done.getAsBoolean()) return Second.PASSED;
         letGo();
