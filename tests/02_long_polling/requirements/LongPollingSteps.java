@@ -2,6 +2,7 @@ package requirements;
 
 import grader.client.Answer;
 import grader.client.AsyncClient;
+import grader.client.HttpConnection;
 import grader.requirement.Requirement;
 import grader.stage.Meeting;
 import grader.stage.Meeting.Second;
@@ -18,7 +19,12 @@ final class LongPollingSteps extends LongPolling {
     private static final int READS = 4;
     /// How often the rider comes in between while the cook tries again, at most.
     private static final int AGAIN = 3;
+    /// How often another request parks while one is answered.
+    private static final int ANSWERS = 2;
+    /// How many steps come one after the other, or two at a time.
+    private static final int TIMES = 300;
     private static final String READ = "after reading";
+    private static final String ANSWER = "before answering";
     private static final String DEADLOCK =
             "Posting a step is not answered. Do two requests wait for each other?";
     private static final String LOST =
@@ -29,6 +35,10 @@ final class LongPollingSteps extends LongPolling {
     private static final String ASLEEP_MEANWHILE =
             "The request came while a step was placed, and nobody woke it. Take out the waiters"
                     + " when the step is written, in one step.";
+
+    private static final String FORGOTTEN =
+            "The request came while those were answered who had waited for a step; it is not one"
+                    + " of them, and the next step did not wake it. Take out just those.";
 
     @Requirement(id = "02.3", points = 3, todo = 3)
     @DisplayName("no step is lost that comes between the look at the order and the wait for the next")
@@ -51,7 +61,11 @@ final class LongPollingSteps extends LongPolling {
             }
         }
         finishedMeanwhile(kitchen);
+        about(4);
         parksMeanwhile(kitchen, customer);
+        for (int i = 0; i < ANSWERS && parksBeforeAnAnswer(kitchen, customer); i++);
+        about(3);
+        again();
     }
 
     /// Expects all news of an order, as it was before a step, or after it.
@@ -91,11 +105,73 @@ final class LongPollingSteps extends LongPolling {
             String step = anyStep();
             reads = meanwhile(READ, nth, kitchen, () -> post(kitchen, order, step),
                     () -> poll(customer, order, 1, LONG),
-                    () -> customer.isThere() || isParked());
+                    () -> customer.isThere() || isParked(before));
             gauge.get(DEADLOCK);
             kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
             expectNews(customer.get(ASLEEP_MEANWHILE), 2, List.of(step));
         }
+    }
+
+    /// Polls while the one who waits for a step is about to be answered.
+    ///
+    /// @return whether the program answers by `answer`
+    private boolean parksBeforeAnAnswer(AsyncClient kitchen, AsyncClient customer) {
+        String order = place();
+        List<String> steps = anySteps();
+        AsyncClient waits = poll(order, 1, LONG);
+        awaitHeld(1, List.of(waits));
+        int[] held = new int[1];
+        boolean isHeld = meanwhile(ANSWER, 1, kitchen,
+                () -> post(kitchen, order, steps.get(0)),
+                () -> {
+                    held[0] = waiting();
+                    poll(customer, order, 2, LONG);
+                },
+                () -> customer.isThere() || isParked(held[0]));
+        gauge.get(DEADLOCK);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        expectNews(waits.get(ASLEEP), 2, steps.subList(0, 1));
+        added(order, steps.get(1), 3);
+        Answer answer = customer.get(FORGOTTEN);
+        if (answer.status() != 204) expectNews(answer, 3, steps.subList(1, 2)); // or woken before
+        waits.close();
+        return isHeld;
+    }
+
+    /// Steps and requests at the same instant, again and again, without any place to be held at.
+    /// Some requests have the step already that is just being added.
+    private void again() {
+        atFullSpeed();
+        String order = place();
+        String body = json("step", anyStep());
+        transcript.step(
+                "# These two at the same instant, again and again, with the next `since`:");
+        transcript.curl("POST", order + "/steps", body);
+        transcript.curl("GET", order + "?since=1" + LONG, null);
+        AsyncClient kitchen = connection();
+        AsyncClient phone = besides(kitchen);
+        for (int version = 1; version < TIMES;) {
+            boolean isAhead = random.nextBoolean();
+            int since = isAhead ? version + 1 : version;
+            if (isAhead) kitchen.write("POST", order + "/steps", body);
+            phone.write("GET", order + "?since=" + since + LONG, null);
+            if (!isAhead) kitchen.write("POST", order + "/steps", body);
+            version += expectStep(kitchen, version + 1);
+            if (isAhead) {
+                kitchen.write("POST", order + "/steps", body);
+                version += expectStep(kitchen, version + 1);
+            }
+            Answer answer = phone.get(LOST);
+            if (isAhead && answer.status() == 204) continue;
+            answer.expect(200, "There is news for this client.").expectJson("version",
+                    version, "This step is news for this client.");
+        }
+    }
+
+    private static int expectStep(AsyncClient kitchen, int version) {
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.")
+                .expectJson("version", version, "Each step raises the version by one.");
+        return 1;
     }
 
     /// A connection that is served while the thread of `held` is held, for the gauge as well.
@@ -105,11 +181,11 @@ final class LongPollingSteps extends LongPolling {
         return gauge;
     }
 
-    /// Is a request held, as far as the gauge has told? It is not waited for, as the thread that
+    /// Are more requests held than these, as far as the gauge has told? It is not waited for, as the thread that
     /// serves it may wait for another.
-    private boolean isParked() {
+    private boolean isParked(int these) {
         if (!gauge.isThere()) return false;
-        if (count(gauge.get(DEADLOCK)) > before) return true;
+        if (count(gauge.get(DEADLOCK)) > these) return true;
         gauge.look("/waiting");
         return false;
     }
@@ -137,7 +213,9 @@ final class LongPollingSteps extends LongPolling {
     }
 
     private void noteMeanwhile(String place) {
-        transcript.step("(meanwhile, " + place + " the order:)");
+        transcript.step(
+                "(meanwhile, " + (place.equals(ANSWER) ? ANSWER : place + " the order")
+                        + ":)");
     }
 
     /// Is its request answered, or parked?
@@ -155,7 +233,7 @@ final class LongPollingSteps extends LongPolling {
             boolean reads = true;
             for (int nth = 1; nth <= READS && reads; nth++) {
                 reads = together(place, nth, cook, rider, anyStep());
-                expectVersions(rider, List.of(version(cook), version(rider)));
+                expectVersions(rider.get(""), List.of(version(cook), version(rider)));
             }
             reads = true;
             for (int nth = 1; nth <= READS && reads; nth++) {
@@ -167,6 +245,31 @@ final class LongPollingSteps extends LongPolling {
             }
         }
         againAndAgain(cook, rider);
+        manyTogether();
+    }
+
+    /// The same at full speed: two who post one step after the other, and do not wait.
+    private void manyTogether() {
+        atFullSpeed();
+        String order = place();
+        String body = json("step", anyStep());
+        transcript.step("curl -sZ 'localhost:" + node.port() + order + "/steps?[1-"
+                + 2 * TIMES + "]' --json '" + body + "'");
+        List<Integer> versions = new ArrayList<>();
+        try (HttpConnection one = connect(null); HttpConnection two = connect(one)) {
+            for (int i = 0; i < TIMES; i++) {
+                one.send("POST", order + "/steps", body);
+                two.send("POST", order + "/steps", body);
+            }
+            Answer last = null;
+            for (int i = 0; i < TIMES; i++) {
+                for (HttpConnection each : List.of(one, two)) {
+                    last = each.answer();
+                    versions.add(version(last));
+                }
+            }
+            expectVersions(last, versions);
+        }
     }
 
     private boolean together(String place, int nth, AsyncClient cook, AsyncClient rider,
@@ -198,22 +301,31 @@ final class LongPollingSteps extends LongPolling {
         }
         meeting.letGo();
         versions.add(version(cook));
-        expectVersions(cook, versions);
+        expectVersions(cook.get(""), versions);
     }
 
-    private static void expectVersions(AsyncClient posted, List<Integer> versions) {
+    private static void expectVersions(Answer posted, List<Integer> versions) {
         List<Integer> wanted =
                 IntStream.range(2, 2 + versions.size()).boxed().toList();
-        if (versions.stream().sorted().toList().equals(wanted)) return;
-        throw posted.get("").failure("versions " + wanted + " for the steps, each once",
-                -1,
-                "They were " + versions
-                        + ". Two read the order, then both wrote it, and one step"
-                        + " is lost; or its version was read later. Do all in one step.");
+        List<Integer> sorted = versions.stream().sorted().toList();
+        if (sorted.equals(wanted)) return;
+        int at = 0;
+        while (sorted.get(at).equals(wanted.get(at))) at++;
+        throw posted.failure("versions " + wanted.getFirst() + " to " + wanted.getLast()
+                + " for the steps, each once", -1,
+                "There was no " + wanted.get(at)
+                        + ", but " + sorted.get(at)
+                        + ". Two read the order, then both wrote"
+                        + " it, and one step is lost; or its version was read later. Do all in"
+                        + " one step.");
     }
 
     private static int version(AsyncClient posted) {
-        return posted.get(DEADLOCK).expect(200, "The order is not finished.")
+        return version(posted.get(DEADLOCK));
+    }
+
+    private static int version(Answer posted) {
+        return posted.expect(200, "The order is not finished.")
                 .expectJson("version", "\"version\": a whole number",
                         JsonNode::isNumber,
                         "Each step raises the version by one.")
@@ -226,8 +338,10 @@ final class LongPollingSteps extends LongPolling {
             List<String> steps = anySteps();
             for (int i = 0; i < 3; i++) added(order, steps.get(i), i + 2);
             added(order, last, 5);
+            about(4);
             add(order, anyStep()).expect(409, "Nothing comes after " + last + ".");
             add(order, "delivered").expect(409, "Nothing comes after " + last + ".");
+            about(3);
             expectNews(get(order + "?since=4"), 5, List.of(last));
             AsyncClient client = connection();
             for (long since : new long[] {5, number(6, 99)}) {
@@ -236,6 +350,7 @@ final class LongPollingSteps extends LongPolling {
                         "Nothing is new.");
             }
         }
+        about(4);
         for (String bad : List.of(json("step", word(7)), json("step", "placed"),
                 "{}")) {
             post(place() + "/steps", bad).expect(400, DONE_ALREADY);

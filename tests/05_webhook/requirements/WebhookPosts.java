@@ -2,12 +2,15 @@ package requirements;
 
 import grader.client.Answer;
 import grader.client.AsyncClient;
+import grader.client.HttpConnection;
 import grader.requirement.Requirement;
 import grader.stage.Meeting;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.DisplayName;
 
 /// Which posts are published, and that each of them is once.
@@ -16,6 +19,14 @@ final class WebhookPosts extends Webhook {
     private static final int READS = 5;
     /// How many posts are in a large batch.
     private static final int MANY = 120;
+    /// How many deliveries each of two senders makes at full speed.
+    private static final int DELIVERIES = 200;
+    private static final String TWICE =
+            "Both looked whether it is known before either published it. Look and publish in one"
+                    + " step that no other thread can enter.";
+    private static final String LOST =
+            "A post is lost: one thread read the posts, another published, and the first wrote"
+                    + " back what it had read. Let only one in at a time.";
     private static final String STUCK =
             "Deliveries at the same instant must not wait for each other for ever.";
 
@@ -151,6 +162,58 @@ final class WebhookPosts extends Webhook {
                         | together(nth, one, "ab", other, "c");
             }
         }
+        manyTogether();
+    }
+
+    /// Two senders at full speed. Each delivery has a post that the other one has, too, and one
+    /// of its own.
+    private void manyTogether() {
+        atFullSpeed();
+        String id = word(8);
+        List<Post> wanted = new ArrayList<>();
+        transcript.step("# Two senders at full speed, " + DELIVERIES
+                + " deliveries like this each:");
+        try (HttpConnection one = connect(null); HttpConnection other = connect(one)) {
+            for (int i = 0; i < DELIVERIES; i++) {
+                Post both = new Post(id + "ab" + i, "");
+                wanted.add(both);
+                for (HttpConnection each : List.of(one, other)) {
+                    Post own = new Post(id + (each == one ? "a" : "b") + i, "");
+                    wanted.add(own);
+                    String body = batch(both, own);
+                    String[] signature = {"X-Hub-Signature-256", sign(body)};
+                    if (i == 0 && each == one) {
+                        transcript.curl("POST", "/webhook", body, signature);
+                    }
+                    each.send("POST", "/webhook", body, signature);
+                }
+            }
+            for (int i = 0; i < DELIVERIES; i++) {
+                for (HttpConnection each : List.of(one, other)) {
+                    each.answer().expect(200,
+                            "These are new posts, or copies of new ones.");
+                }
+            }
+        }
+        Answer answer = get("/posts").expect(200, DONE_ALREADY);
+        expectEach(answer, wanted, posts(answer, id));
+    }
+
+    /// Expects these posts, each once, in any order.
+    private static void expectEach(Answer answer, List<Post> wanted, List<Post> found) {
+        Set<Post> different = new HashSet<>(found);
+        if (found.size() > different.size()) {
+            found.removeIf(different::remove);
+            throw answer.failure(shown(found.getFirst()) + " once",
+                    answer.shown().lastIndexOf('"' + found.getFirst().id() + '"'),
+                    TWICE);
+        }
+        for (Post each : wanted) {
+            if (!different.contains(each)) {
+                throw answer.failure(shown(each), answer.shown().lastIndexOf(']'),
+                        LOST);
+            }
+        }
     }
 
     /// A delivery is held where it reads for the nth time what is published. Meanwhile comes
@@ -179,21 +242,14 @@ final class WebhookPosts extends Webhook {
         meeting.letGo();
         one.get(STUCK).expect(200, "These are new posts.");
         Answer answer = get("/posts").expect(200, DONE_ALREADY);
-        List<Post> found = posts(answer, id);
-        if (found.size() != wanted.size() || !found.containsAll(wanted)) {
-            throw unlike(answer, wanted, found, found.size() > wanted.size()
-                    ? "Both looked whether it is known before either published it. Look and publish"
-                            + " in one step that no other thread can enter."
-                    : "A post is lost: one thread read the posts, another published, and the first"
-                            + " wrote back what it had read. Let only one in at a time.");
-        }
+        expectEach(answer, wanted, posts(answer, id));
         return isHeld;
     }
 
     private void expectThere(Answer answer, String prefix, Post post) {
         if (posts(answer, prefix).contains(post)) return;
         transcript.curl("GET", "/posts", null);
-        throw answer.failure(json("id", post.id(), "caption", post.caption()), -1,
+        throw answer.failure(shown(post), answer.shown().lastIndexOf(']'),
                 "A delivery of this post has just got its 200, which says that the post"
                         + " is there. If the program ends now, it is lost.");
     }
