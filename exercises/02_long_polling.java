@@ -173,7 +173,6 @@ class Waiter {
 
     /// Answers 200, or 204 where there is no news, whichever thread calls it.
     void answer(News news) {
-        Pause.at("before answering");
         exchange.getIoThread().execute(() -> {
             if (deadline != null) deadline.remove();
             if (news.steps().isEmpty()) Http.empty(exchange, 204);

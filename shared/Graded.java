@@ -16,9 +16,10 @@ public final class Graded {
     /// The environment variable with the port to which [Pause] connects.
     public static final String PAUSES = "ON_THE_WIRE_PAUSES";
 
-    /// Of a request, where [#RUN] is set: `off`, and from then on [Pause] does nothing; `on`, and
-    /// it does again.
-    public static final String PAUSES_HEADER = "On-The-Wire-Pauses";
+    /// Of a request, where [#RUN] is set: how many steps of the learner's code from now on is the
+    /// one at which [Pause#step] is a place, [#STEP].
+    public static final String STEP_HEADER = "On-The-Wire-Step";
+    public static final String STEP = "step";
 
     private static final String FAULT = "500 ";
     private static final Pattern TODO =

@@ -2,15 +2,16 @@ package requirements;
 
 import grader.client.Answer;
 import grader.client.AsyncClient;
-import grader.client.HttpConnection;
 import grader.requirement.Requirement;
 import grader.stage.Meeting;
 import grader.stage.Meeting.Second;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
+import shared.Graded;
 import tools.jackson.databind.JsonNode;
 
 /// Steps that come while a request is about to wait, or another step is written.
@@ -19,12 +20,7 @@ final class LongPollingSteps extends LongPolling {
     private static final int READS = 4;
     /// How often the rider comes in between while the cook tries again, at most.
     private static final int AGAIN = 3;
-    /// How often another request parks while one is answered.
-    private static final int ANSWERS = 2;
-    /// How many steps come one after the other, or two at a time.
-    private static final int TIMES = 300;
     private static final String READ = "after reading";
-    private static final String ANSWER = "before answering";
     private static final String DEADLOCK =
             "Posting a step is not answered. Do two requests wait for each other?";
     private static final String LOST =
@@ -45,27 +41,41 @@ final class LongPollingSteps extends LongPolling {
     void race() {
         AsyncClient customer = connection();
         AsyncClient kitchen = besides(customer);
-        for (int since : new int[] {1, 0}) {
-            boolean reads = true;
-            for (int nth = 1; nth <= READS && reads; nth++) {
-                String order = place();
-                String step = anyStep();
-                reads = meanwhile(READ, nth, customer,
-                        () -> poll(customer, order, since, LONG),
-                        () -> post(kitchen, order, step), kitchen::isThere);
-                kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-                Answer answer = customer.get(LOST);
-                if (since == 0) expectWhole(answer, step);
-                else expectNews(answer, 2, List.of(step));
-                if (since == 1) awaitLeft(0, "Who has been answered waits no more.");
-            }
-        }
-        finishedMeanwhile(kitchen);
+        atEach(READ, nth -> pollsMeanwhile(READ, nth, 1, customer, kitchen));
+        atEach(READ, nth -> pollsMeanwhile(READ, nth, 0, customer, kitchen));
+        atEach(READ, nth -> finishedMeanwhile(READ, nth, kitchen));
         about(4);
-        parksMeanwhile(kitchen, customer);
-        for (int i = 0; i < ANSWERS && parksBeforeAnAnswer(kitchen, customer); i++);
+        besides(kitchen);
+        atEach(READ, nth -> parksMeanwhile(READ, nth, kitchen, customer));
+        atEach(Graded.STEP, nth -> parksMeanwhile(Graded.STEP, nth, kitchen, customer));
+        atEach(Graded.STEP, nth -> aheadMeanwhile(nth, kitchen, customer));
         about(3);
-        again();
+        besides(customer);
+        atEach(Graded.STEP,
+                nth -> pollsMeanwhile(Graded.STEP, nth, 1, customer, kitchen));
+        atEach(Graded.STEP, nth -> finishedMeanwhile(Graded.STEP, nth, kitchen));
+    }
+
+    /// Does something for each time that a thread comes to a place, until it does not any more.
+    private static void atEach(String place, IntPredicate isHeld) {
+        int most = place.equals(Graded.STEP) ? STEPS : READS;
+        for (int nth = 1; nth <= most && isHeld.test(nth); nth++);
+    }
+
+    private boolean pollsMeanwhile(String place, int nth, int since,
+            AsyncClient customer,
+            AsyncClient kitchen) {
+        String order = place();
+        String step = anyStep();
+        boolean isHeld = meanwhile(place, nth, customer,
+                () -> poll(customer, order, since, LONG),
+                () -> post(kitchen, order, step), kitchen::isThere);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        Answer answer = customer.get(LOST);
+        if (since == 0) expectWhole(answer, step);
+        else expectNews(answer, 2, List.of(step));
+        if (since == 1) awaitLeft(0, "Who has been answered waits no more.");
+        return isHeld;
     }
 
     /// Expects all news of an order, as it was before a step, or after it.
@@ -76,102 +86,57 @@ final class LongPollingSteps extends LongPolling {
     }
 
     /// Finishes an order while a request for more than it has is about to park.
-    private void finishedMeanwhile(AsyncClient kitchen) {
-        boolean reads = true;
-        for (int nth = 1; nth <= READS && reads; nth++) {
-            String order = place();
-            try (AsyncClient ahead = AsyncClient.besides(kitchen)) {
-                Meeting meeting = stage.meeting(nth, READ);
-                poll(ahead, order, number(3, 9), LONG);
-                reads = isHeld(meeting, READ, ahead);
-                post(kitchen, order, "delivered");
-                Second second = meeting.second(kitchen::isThere);
-                meeting.letGo();
-                kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-                if (second == Second.PASSED) { // else it has parked before, and is to be woken
-                    expectNothing(ahead.get(FINISHED), "Nothing is new.");
-                }
-            }
-            awaitLeft(0, "Nobody waits for an order that is finished.");
-        }
-    }
-
-    /// Polls while a thread is about to write a step.
-    private void parksMeanwhile(AsyncClient kitchen, AsyncClient customer) {
-        besides(kitchen);
-        boolean reads = true;
-        for (int nth = 1; nth <= READS && reads; nth++) {
-            String order = place();
-            String step = anyStep();
-            reads = meanwhile(READ, nth, kitchen, () -> post(kitchen, order, step),
-                    () -> poll(customer, order, 1, LONG),
-                    () -> customer.isThere() || isParked(before));
-            gauge.get(DEADLOCK);
-            kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-            expectNews(customer.get(ASLEEP_MEANWHILE), 2, List.of(step));
-        }
-    }
-
-    /// Polls while the one who waits for a step is about to be answered.
-    ///
-    /// @return whether the program answers by `answer`
-    private boolean parksBeforeAnAnswer(AsyncClient kitchen, AsyncClient customer) {
+    private boolean finishedMeanwhile(String place, int nth, AsyncClient kitchen) {
         String order = place();
-        List<String> steps = anySteps();
-        AsyncClient waits = poll(order, 1, LONG);
-        awaitHeld(1, List.of(waits));
-        int[] held = new int[1];
-        boolean isHeld = meanwhile(ANSWER, 1, kitchen,
-                () -> post(kitchen, order, steps.get(0)),
-                () -> {
-                    held[0] = waiting();
-                    poll(customer, order, 2, LONG);
-                },
-                () -> customer.isThere() || isParked(held[0]));
-        gauge.get(DEADLOCK);
-        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-        expectNews(waits.get(ASLEEP), 2, steps.subList(0, 1));
-        added(order, steps.get(1), 3);
-        Answer answer = customer.get(FORGOTTEN);
-        if (answer.status() != 204) expectNews(answer, 3, steps.subList(1, 2)); // or woken before
-        waits.close();
+        boolean isHeld;
+        try (AsyncClient ahead = AsyncClient.besides(kitchen)) {
+            Meeting meeting = meetingAt(place, nth);
+            poll(ahead, order, number(3, 9), LONG);
+            isHeld = isHeld(meeting, place, ahead);
+            post(kitchen, order, "delivered");
+            Second second = meeting.second(kitchen::isThere);
+            meeting.letGo();
+            kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+            if (second == Second.PASSED) { // else it has parked before, and is to be woken
+                expectNothing(ahead.get(FINISHED), "Nothing is new.");
+            }
+        }
+        awaitLeft(0, "Nobody waits for an order that is finished.");
         return isHeld;
     }
 
-    /// Steps and requests at the same instant, again and again, without any place to be held at.
-    /// Some requests have the step already that is just being added.
-    private void again() {
-        atFullSpeed();
+    /// Polls while a thread is about to write a step.
+    private boolean parksMeanwhile(String place, int nth, AsyncClient kitchen,
+            AsyncClient customer) {
         String order = place();
-        String body = json("step", anyStep());
-        transcript.step(
-                "# These two at the same instant, again and again, with the next `since`:");
-        transcript.curl("POST", order + "/steps", body);
-        transcript.curl("GET", order + "?since=1" + LONG, null);
-        AsyncClient kitchen = connection();
-        AsyncClient phone = besides(kitchen);
-        for (int version = 1; version < TIMES;) {
-            boolean isAhead = random.nextBoolean();
-            int since = isAhead ? version + 1 : version;
-            if (isAhead) kitchen.write("POST", order + "/steps", body);
-            phone.write("GET", order + "?since=" + since + LONG, null);
-            if (!isAhead) kitchen.write("POST", order + "/steps", body);
-            version += expectStep(kitchen, version + 1);
-            if (isAhead) {
-                kitchen.write("POST", order + "/steps", body);
-                version += expectStep(kitchen, version + 1);
-            }
-            Answer answer = phone.get(LOST);
-            if (isAhead && answer.status() == 204) continue;
-            answer.expect(200, "There is news for this client.").expectJson("version",
-                    version, "This step is news for this client.");
-        }
+        String step = anyStep();
+        boolean isHeld = meanwhile(place, nth, kitchen,
+                () -> post(kitchen, order, step),
+                () -> poll(customer, order, 1, LONG),
+                () -> customer.isThere() || isParked());
+        gauge.get(DEADLOCK);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        expectNews(customer.get(ASLEEP_MEANWHILE), 2, List.of(step));
+        return isHeld;
     }
 
-    private static int expectStep(AsyncClient kitchen, int version) {
-        kitchen.get(DEADLOCK).expect(200, "The order is not finished.")
-                .expectJson("version", version, "Each step raises the version by one.");
-        return 1;
+    /// Holds the thread that adds a step at the `nth` of its own, and polls for what comes after
+    /// that step.
+    ///
+    /// @return false where it has not so many
+    private boolean aheadMeanwhile(int nth, AsyncClient kitchen, AsyncClient customer) {
+        String order = place();
+        List<String> steps = anySteps();
+        boolean isHeld = meanwhile(Graded.STEP, nth, kitchen,
+                () -> post(kitchen, order, steps.get(0)),
+                () -> poll(customer, order, 2, LONG),
+                () -> customer.isThere() || isParked());
+        gauge.get(DEADLOCK);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        added(order, steps.get(1), 3);
+        Answer answer = customer.get(FORGOTTEN);
+        if (answer.status() != 204) expectNews(answer, 3, steps.subList(1, 2)); // or woken before
+        return isHeld;
     }
 
     /// A connection that is served while the thread of `held` is held, for the gauge as well.
@@ -181,11 +146,11 @@ final class LongPollingSteps extends LongPolling {
         return gauge;
     }
 
-    /// Are more requests held than these, as far as the gauge has told? It is not waited for, as the thread that
+    /// Is a request held, as far as the gauge has told? It is not waited for, as the thread that
     /// serves it may wait for another.
-    private boolean isParked(int these) {
+    private boolean isParked() {
         if (!gauge.isThere()) return false;
-        if (count(gauge.get(DEADLOCK)) > these) return true;
+        if (count(gauge.get(DEADLOCK)) > before) return true;
         gauge.look("/waiting");
         return false;
     }
@@ -197,7 +162,7 @@ final class LongPollingSteps extends LongPolling {
     /// @return whether it comes there so often
     private boolean meanwhile(String place, int nth, AsyncClient one, Runnable request,
             Runnable other, BooleanSupplier done) {
-        Meeting meeting = stage.meeting(nth, place);
+        Meeting meeting = meetingAt(place, nth);
         request.run();
         boolean isHeld = isHeld(meeting, place, one);
         other.run();
@@ -213,9 +178,10 @@ final class LongPollingSteps extends LongPolling {
     }
 
     private void noteMeanwhile(String place) {
-        transcript.step(
-                "(meanwhile, " + (place.equals(ANSWER) ? ANSWER : place + " the order")
-                        + ":)");
+        transcript.step("(meanwhile, "
+                + (place.equals(Graded.STEP) ? "in the middle of your code"
+                        : place + " the order")
+                + ":)");
     }
 
     /// Is its request answered, or parked?
@@ -229,56 +195,38 @@ final class LongPollingSteps extends LongPolling {
         finish();
         AsyncClient cook = connection();
         AsyncClient rider = besides(cook);
-        for (String place : List.of(READ, "before reading")) {
-            boolean reads = true;
-            for (int nth = 1; nth <= READS && reads; nth++) {
-                reads = together(place, nth, cook, rider, anyStep());
+        for (String place : List.of(READ, "before reading", Graded.STEP)) {
+            atEach(place, nth -> {
+                boolean isHeld = together(place, nth, cook, rider, anyStep());
                 expectVersions(rider.get(""), List.of(version(cook), version(rider)));
-            }
-            reads = true;
-            for (int nth = 1; nth <= READS && reads; nth++) {
-                reads = together(place, nth, cook, rider, "delivered");
+                return isHeld;
+            });
+            atEach(place, nth -> {
+                boolean isHeld = together(place, nth, cook, rider, "delivered");
                 boolean wasFirst =
                         cook.get(DEADLOCK).status() == 200 && version(cook) == 2;
                 if (!wasFirst) cook.get("").expect(409,
                         "This step came when the order was delivered. Look and write in one step.");
-            }
+                return isHeld;
+            });
         }
         againAndAgain(cook, rider);
-        manyTogether();
     }
 
-    /// The same at full speed: two who post one step after the other, and do not wait.
-    private void manyTogether() {
-        atFullSpeed();
-        String order = place();
-        String body = json("step", anyStep());
-        transcript.step("curl -sZ 'localhost:" + node.port() + order + "/steps?[1-"
-                + 2 * TIMES + "]' --json '" + body + "'");
-        List<Integer> versions = new ArrayList<>();
-        try (HttpConnection one = connect(null); HttpConnection two = connect(one)) {
-            for (int i = 0; i < TIMES; i++) {
-                one.send("POST", order + "/steps", body);
-                two.send("POST", order + "/steps", body);
-            }
-            Answer last = null;
-            for (int i = 0; i < TIMES; i++) {
-                for (HttpConnection each : List.of(one, two)) {
-                    last = each.answer();
-                    versions.add(version(last));
-                }
-            }
-            expectVersions(last, versions);
-        }
-    }
-
+    /// At a step, the rider is held, too, when he has read the order, and the cook goes first.
     private boolean together(String place, int nth, AsyncClient cook, AsyncClient rider,
             String step) {
         String order = place();
-        boolean reads = meanwhile(place, nth, cook, () -> post(cook, order, anyStep()),
-                () -> post(rider, order, step), rider::isThere);
+        Meeting meeting = meetingAt(place, nth);
+        post(cook, order, anyStep());
+        boolean isHeld = isHeld(meeting, place, cook);
+        post(rider, order, step);
+        if (place.equals(
+                Graded.STEP)) meeting.secondAt(READ, rider::isThere, cook::isThere);
+        else meeting.second(rider::isThere);
+        meeting.letGo();
         rider.get(DEADLOCK).expect(200, "The order was not finished before.");
-        return reads;
+        return isHeld;
     }
 
     private static void post(AsyncClient on, String order, String step) {

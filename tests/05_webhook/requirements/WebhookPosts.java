@@ -2,7 +2,6 @@ package requirements;
 
 import grader.client.Answer;
 import grader.client.AsyncClient;
-import grader.client.HttpConnection;
 import grader.requirement.Requirement;
 import grader.stage.Meeting;
 import java.util.ArrayList;
@@ -12,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.DisplayName;
+import shared.Graded;
 
 /// Which posts are published, and that each of them is once.
 final class WebhookPosts extends Webhook {
@@ -19,8 +19,7 @@ final class WebhookPosts extends Webhook {
     private static final int READS = 5;
     /// How many posts are in a large batch.
     private static final int MANY = 120;
-    /// How many deliveries each of two senders makes at full speed.
-    private static final int DELIVERIES = 200;
+    private static final String READ = "read";
     private static final String TWICE =
             "Both looked whether it is known before either published it. Look and publish in one"
                     + " step that no other thread can enter.";
@@ -157,46 +156,16 @@ final class WebhookPosts extends Webhook {
                 var other = AsyncClient.besides(one)) {
             boolean isHeld = true;
             for (int nth = 1; isHeld && nth <= READS; nth++) {
-                isHeld = together(nth, one, "a", other, "a")
-                        | together(nth, one, "ab", other, "b")
-                        | together(nth, one, "ab", other, "c");
+                isHeld = together(READ, nth, one, "a", other, "a")
+                        | together(READ, nth, one, "ab", other, "b")
+                        | together(READ, nth, one, "ab", other, "c");
+            }
+            isHeld = true;
+            for (int nth = 1; isHeld && nth <= STEPS; nth++) {
+                isHeld = together(Graded.STEP, nth, one, "a", other, "a")
+                        | together(Graded.STEP, nth, one, "a", other, "b");
             }
         }
-        manyTogether();
-    }
-
-    /// Two senders at full speed. Each delivery has a post that the other one has, too, and one
-    /// of its own.
-    private void manyTogether() {
-        atFullSpeed();
-        String id = word(8);
-        List<Post> wanted = new ArrayList<>();
-        transcript.step("# Two senders at full speed, " + DELIVERIES
-                + " deliveries like this each:");
-        try (HttpConnection one = connect(null); HttpConnection other = connect(one)) {
-            for (int i = 0; i < DELIVERIES; i++) {
-                Post both = new Post(id + "ab" + i, "");
-                wanted.add(both);
-                for (HttpConnection each : List.of(one, other)) {
-                    Post own = new Post(id + (each == one ? "a" : "b") + i, "");
-                    wanted.add(own);
-                    String body = batch(both, own);
-                    String[] signature = {"X-Hub-Signature-256", sign(body)};
-                    if (i == 0 && each == one) {
-                        transcript.curl("POST", "/webhook", body, signature);
-                    }
-                    each.send("POST", "/webhook", body, signature);
-                }
-            }
-            for (int i = 0; i < DELIVERIES; i++) {
-                for (HttpConnection each : List.of(one, other)) {
-                    each.answer().expect(200,
-                            "These are new posts, or copies of new ones.");
-                }
-            }
-        }
-        Answer answer = get("/posts").expect(200, DONE_ALREADY);
-        expectEach(answer, wanted, posts(answer, id));
     }
 
     /// Expects these posts, each once, in any order.
@@ -216,13 +185,15 @@ final class WebhookPosts extends Webhook {
         }
     }
 
-    /// A delivery is held where it reads for the nth time what is published. Meanwhile comes
+    /// A delivery is held where it reads for the nth time what is published, or at its nth step.
+    /// Meanwhile comes
     /// another post, or a copy of one of its own.
     ///
     /// @param first the names of the posts that are held, a letter each
     /// @param second the name of the other post
     /// @return false where it does not read so often
-    private boolean together(int nth, AsyncClient one, String first, AsyncClient other,
+    private boolean together(String place, int nth, AsyncClient one, String first,
+            AsyncClient other,
             String second) {
         String id = word(8);
         List<Post> wanted = new ArrayList<>();
@@ -230,12 +201,13 @@ final class WebhookPosts extends Webhook {
         boolean copy = first.contains(second);
         if (!copy) wanted.add(new Post(id + second, word(6)));
         Post next = wanted.getLast();
-        Meeting meeting = stage.meeting(nth, "read");
+        Meeting meeting = meetingAt(place, nth);
         transcript.step("# These two at the same instant:");
         send(one, wanted.subList(0, first.length()).toArray(Post[]::new));
         boolean isHeld = meeting.first(one::isThere);
         send(other, next);
-        meeting.second(other::isThere);
+        if (place.equals(READ)) meeting.second(other::isThere);
+        else meeting.secondAt(READ, other::isThere, one::isThere);
         other.get(STUCK).expect(200, copy ? "A copy of this is just being published."
                 : "This is a new post.");
         expectThere(other.look("/posts").get(STUCK), id, next);

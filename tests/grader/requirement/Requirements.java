@@ -7,6 +7,7 @@ package grader.requirement;
 
 import grader.client.Answer;
 import grader.client.HttpConnection;
+import grader.stage.Meeting;
 import grader.stage.Stage;
 import grader.stage.Node;
 import grader.client.Transcript;
@@ -38,13 +39,15 @@ import tools.jackson.databind.json.JsonMapper;
 public abstract class Requirements {
     protected static final String DONE_ALREADY = "This part was done already.";
 
+    /// How many steps of the learner's own code a thread is held at, one after the other, at most.
+    protected static final int STEPS = 60;
+
     private Context context;
     protected Stage stage;
     /// The submission's only node, or the first of several.
     protected Node node;
     protected Transcript transcript;
     protected Random random;
-    private boolean atFullSpeed;
 
     /// What requirements need to know of the grading that they belong to, and what it hears of
     /// them.
@@ -108,20 +111,16 @@ public abstract class Requirements {
     @AfterEach
     final void end() {
         stage.letGo();
-        if (atFullSpeed && node.isUsable()) pauses("on");
     }
 
-    /// From here to the end of the requirement no thread stops at a place to ask the grader, so
-    /// many requests at once race as they would without it.
-    protected void atFullSpeed() {
-        atFullSpeed = true;
-        pauses("off");
-    }
-
-    private void pauses(String state) {
+    /// A meeting whose first thread is held where it comes to a place for the `nth` time, or, at
+    /// [Graded#STEP], before the `nth` step of the learner's own code.
+    protected Meeting meetingAt(String place, int nth) {
+        if (!place.equals(Graded.STEP)) return stage.meeting(nth, place);
         try (HttpConnection line = connect(null)) {
-            line.ask("HEAD", "/_/ready", null, Graded.PAUSES_HEADER, state);
+            line.ask("HEAD", "/_/ready", null, Graded.STEP_HEADER, "" + nth);
         }
+        return stage.meeting(1, place);
     }
 
     /// From here on the checks are about this TODO, and no more about that of the requirement.

@@ -54,7 +54,7 @@ public final class Meeting {
     public boolean first(BooleanSupplier done) {
         Stage.until(Patience.ms(both ? BOTH_MS : FIRST_MS),
                 () -> isHeld(LOOK_MS) || done.getAsBoolean());
-        boolean isHeld = isHeld(LATE_MS);
+        boolean isHeld = isHeld(Patience.ms(LATE_MS));
         if (!both) pauses.holdNoMore();
         return isHeld;
     }
@@ -80,14 +80,32 @@ public final class Meeting {
     /// well, it goes on, and the first is still held.
     public Second second(BooleanSupplier done) {
         if (first == null) return Second.ALONE;
-        boolean isSeen = Stage.until(pauses.patience(both ? BOTH_MS : SECOND_MS),
-                () -> both && pauses.holdsMore() || done.getAsBoolean()
-                        || first.blocksAnother(LOCK_MS));
-        if (!isSeen) pauses.unseen();
+        waitFor(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()
+                || done.getAsBoolean() || first.blocksAnother(LOCK_MS));
         if (both && pauses.releaseMore()) return Second.HELD;
         if (done.getAsBoolean()) return Second.PASSED;
         letGo();
         return Second.WAITS;
+    }
+
+    /// Holds the second thread at a place, and lets the first one go on before it: they are in the
+    /// same lines of code at once, if the program lets them.
+    public void secondAt(String place, BooleanSupplier secondDone,
+            BooleanSupplier firstDone) {
+        if (first == null) return;
+        pauses.hold(1, place);
+        Pauses.Held[] second = new Pauses.Held[1];
+        waitFor(SECOND_MS, () -> (second[0] = pauses.next(LOCK_MS)) != null
+                || secondDone.getAsBoolean() || first.blocksAnother(LOCK_MS));
+        pauses.holdNoMore();
+        first.close();
+        if (second[0] != null) waitFor(SECOND_MS,
+                () -> firstDone.getAsBoolean() || second[0].blocksAnother(LOCK_MS));
+        letGo();
+    }
+
+    private void waitFor(int ms, BooleanSupplier done) {
+        if (!Stage.until(pauses.patience(ms), done)) pauses.unseen();
     }
 
     /// Lets all go on that are held.
