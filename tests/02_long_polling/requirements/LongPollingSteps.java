@@ -108,6 +108,7 @@ final class LongPollingSteps extends LongPolling {
     /// Polls while a thread is about to write a step.
     private boolean parksMeanwhile(String place, int nth, AsyncClient kitchen,
             AsyncClient customer) {
+        awaitLeft(0, "Who has been answered waits no more.");
         String order = place();
         String step = anyStep();
         boolean isHeld = meanwhile(place, nth, kitchen,
@@ -125,6 +126,7 @@ final class LongPollingSteps extends LongPolling {
     ///
     /// @return false where it has not so many
     private boolean aheadMeanwhile(int nth, AsyncClient kitchen, AsyncClient customer) {
+        awaitLeft(0, "Who has been answered waits no more.");
         String order = place();
         List<String> steps = anySteps();
         boolean isHeld = meanwhile(Graded.STEP, nth, kitchen,
