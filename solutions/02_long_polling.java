@@ -38,9 +38,10 @@
 //    (the cook burnt it): it counts again. `since` is 0 where it is
 //    missing, and may be larger than the version; it is read already.
 // 2. Where there is news, `GET` answers 200 with it at once. Else the
-//    request is **held** until the next step. No step may be lost in
-//    between; a request that comes just while a step is being placed may
-//    be woken by it. A finished order (delivered, cancelled) never holds a
+//    request is **held** until the next step, or its deadline. No step may
+//    be lost in between. (A request that comes just while a step is added
+//    may count that step as the next one, and hear 204 if it knows it by
+//    its `since`.) A finished order (delivered, cancelled) never holds a
 //    request: where it has no news, the answer is 204 at once.
 // 3. `POST` adds one of `accepted`, `cooking`, `on_its_way`, `delivered`,
 //    `cancelled`, in any order; anything else is 400, done already. It

@@ -43,7 +43,7 @@ final class LongPollingSteps extends LongPolling {
         AsyncClient kitchen = besides(customer);
         atEach(READ, nth -> pollsMeanwhile(READ, nth, 1, customer, kitchen));
         atEach(READ, nth -> pollsMeanwhile(READ, nth, 0, customer, kitchen));
-        atEach(READ, nth -> finishedMeanwhile(READ, nth, kitchen));
+        atEach(READ, nth -> finishedMeanwhile(nth, kitchen));
         about(4);
         besides(kitchen);
         atEach(READ, nth -> parksMeanwhile(READ, nth, kitchen, customer));
@@ -53,7 +53,6 @@ final class LongPollingSteps extends LongPolling {
         besides(customer);
         atEach(Graded.STEP,
                 nth -> pollsMeanwhile(Graded.STEP, nth, 1, customer, kitchen));
-        atEach(Graded.STEP, nth -> finishedMeanwhile(Graded.STEP, nth, kitchen));
     }
 
     /// Does something for each time that a thread comes to a place, until it does not any more.
@@ -86,13 +85,13 @@ final class LongPollingSteps extends LongPolling {
     }
 
     /// Finishes an order while a request for more than it has is about to park.
-    private boolean finishedMeanwhile(String place, int nth, AsyncClient kitchen) {
+    private boolean finishedMeanwhile(int nth, AsyncClient kitchen) {
         String order = place();
         boolean isHeld;
         try (AsyncClient ahead = AsyncClient.besides(kitchen)) {
-            Meeting meeting = meetingAt(place, nth);
+            Meeting meeting = stage.meeting(nth, READ);
             poll(ahead, order, number(3, 9), LONG);
-            isHeld = isHeld(meeting, place, ahead);
+            isHeld = isHeld(meeting, READ, ahead);
             post(kitchen, order, "delivered");
             Second second = meeting.second(kitchen::isThere);
             meeting.letGo();
@@ -108,7 +107,7 @@ final class LongPollingSteps extends LongPolling {
     /// Polls while a thread is about to write a step.
     private boolean parksMeanwhile(String place, int nth, AsyncClient kitchen,
             AsyncClient customer) {
-        awaitLeft(0, "Who has been answered waits no more.");
+        waiting(); // so that the gauge tells nothing old
         String order = place();
         String step = anyStep();
         boolean isHeld = meanwhile(place, nth, kitchen,
@@ -126,7 +125,7 @@ final class LongPollingSteps extends LongPolling {
     ///
     /// @return false where it has not so many
     private boolean aheadMeanwhile(int nth, AsyncClient kitchen, AsyncClient customer) {
-        awaitLeft(0, "Who has been answered waits no more.");
+        waiting(); // so that the gauge tells nothing old
         String order = place();
         List<String> steps = anySteps();
         boolean isHeld = meanwhile(Graded.STEP, nth, kitchen,

@@ -164,7 +164,8 @@ public final class Report {
             text.append(indent("sent", failure.sent.stream()
                     .flatMap(each -> visible(each).lines()).toList()));
         }
-        text.append(indent("expected", visible(failure.expected).lines().toList()));
+        text.append(indent("expected", visible(failure.expected).lines()
+                .map(each -> part(each, 0)).toList()));
         text.append(indent("got", got(failure)));
         text.append(indent("likely", visible(failure.likely).lines().toList()));
         text.append(indent("where", List.of(where(verdict, result.todo()))));
@@ -192,19 +193,26 @@ public final class Report {
             at += line.length() + 1;
             if (!here && shown.size() >= BODY_LINES) continue;
             int from = here ? Math.max(0, column - WIDTH / 2) : 0;
-            int end = Math.min(line.length(), from + WIDTH);
-            String before = from == 0 ? "" : "(" + from + " characters) ...";
-            String after = end == line.length() ? ""
-                    : "... (" + (line.length() - end) + " characters)";
-            shown.add(before + visible(line.substring(from, end)) + after);
+            shown.add(visible(part(line, from)));
             if (!here) continue;
-            before += visible(line.substring(from, column));
-            shown.add(" ".repeat(before.length()) + "^");
+            String before = before(from) + line.substring(from, column);
+            shown.add(" ".repeat(visible(before).length()) + "^");
             last = shown.size();
         }
         while (shown.size() > Math.max(1, last)
                 && shown.getLast().isBlank()) shown.removeLast();
         return shown;
+    }
+
+    /// So much of a line as a terminal shows well.
+    private static String part(String line, int from) {
+        int end = Math.min(line.length(), from + WIDTH);
+        return before(from) + line.substring(from, end) + (end == line.length() ? ""
+                : "... (" + (line.length() - end) + " characters)");
+    }
+
+    private static String before(int from) {
+        return from == 0 ? "" : "(" + from + " characters) ...";
     }
 
     private String indent(String label, List<String> lines) {

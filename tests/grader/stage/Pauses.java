@@ -46,7 +46,7 @@ final class Pauses implements AutoCloseable {
         }
     }
 
-    private static final int HALVED = 4;
+    private static final int HALVED = 5;
 
     private final BlockingQueue<Held> untold = new LinkedBlockingQueue<>();
     private final Queue<Held> told = new ConcurrentLinkedQueue<>();
