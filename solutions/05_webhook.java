@@ -37,8 +37,8 @@
 //    is given twice is a 400, done already.)
 // 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
 //    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
-//    64 hex digits. Meta writes them in lower case; what you say to others
-//    is up to you. Missing, given twice, malformed or wrong: 401, whatever
+//    64 hex digits. Meta writes them in lower case; whether you let upper
+//    case pass is up to you. Missing, given twice, malformed or wrong: 401, whatever
 //    the body says, and nothing happens. (A body that is too large or of
 //    another type than JSON gets 413 or 415 before, done already.)
 // 3. **The batch.** A signed body has this shape. Other members, such as

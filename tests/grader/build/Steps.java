@@ -15,6 +15,7 @@ import java.lang.classfile.instruction.ArrayStoreInstruction;
 import java.lang.classfile.instruction.FieldInstruction;
 import java.lang.classfile.instruction.InvokeInstruction;
 import java.lang.classfile.instruction.LineNumber;
+import java.lang.classfile.instruction.MonitorInstruction;
 import java.lang.constant.ClassDesc;
 import java.lang.constant.ConstantDescs;
 import java.lang.constant.MethodTypeDesc;
@@ -27,7 +28,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/// Puts `Pause.step()` before whatever a learner's own lines call, read or write, so that a thread
+/// Puts `Pause.step()` before whatever a learner's own lines call, read, write or lock, so that a thread
 /// can be held between any two of them.
 final class Steps {
     private static final ClassDesc PAUSE = ClassDesc.of("shared.Pause");
@@ -83,6 +84,7 @@ final class Steps {
             if (next instanceof LineNumber at) isOwn = areOwn.get(at.line() - 1);
             boolean isStep = next instanceof InvokeInstruction
                     || next instanceof FieldInstruction
+                    || next instanceof MonitorInstruction
                     || next instanceof ArrayLoadInstruction
                     || next instanceof ArrayStoreInstruction;
             if (isOwn && isStep) code.invokestatic(PAUSE, "step", NOTHING);
