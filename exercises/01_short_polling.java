@@ -29,13 +29,14 @@
 //    no-cache`, and a **weak** entity tag in `ETag`, such as `W/"..."`.
 //    Weak says: this names the same news, not the same bytes
 //    ([RFC 9110, section 8.8.1](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1)).
-//    The text in the quotes is up to you; another `left` has another tag.
-//    The stock may change at any moment, also between two lines of yours;
-//    an answer is of one moment: its tag is that of the `left` it tells.
+//    The tag changes when `left` does, and only then. The text in the quotes
+//    is up to you, but holds no comma. The stock may change at any moment,
+//    also between two lines of yours; an answer is of one moment: its tag
+//    is that of the `left` it tells.
 // 2. Where `If-None-Match` is `*`, or holds the current tag, the answer is
 //    304 with the same `ETag` and `Cache-Control` and no body, even though
-//    `asOf` has moved on. The header may hold a list; `W/` makes no
-//    difference in this comparison.
+//    `asOf` has moved on. The header may hold several tags, separated by
+//    commas; no tag holds one. `W/` makes no difference in this comparison.
 // 3. `POST /purchases` takes `quantity`, a whole number from 1 to 10, from
 //    the stock: 201 with what is left. Anything else is 400. If fewer are
 //    left: 409, and the stock stays as it was.

@@ -29,18 +29,18 @@
 //
 // 1. **The handshake.** Instagram asks once whether the endpoint is ours:
 //    `GET /webhook?hub.mode=subscribe&hub.verify_token=T&hub.challenge=C`.
-//    If the mode is `subscribe`, the token is our `VERIFY_TOKEN` exactly,
-//    and a challenge is given, the answer is 200, and its body is the
-//    challenge (decoded as any parameter is) and nothing else: in UTF-8,
-//    as `text/plain`. As HTML, a link could run its script on our site.
-//    Otherwise, also where a parameter is missing: 403. (One that is given
-//    twice is a 400, done already.)
+//    If the mode is `subscribe`, the token is our `VERIFY_TOKEN`, both letter
+//    for letter, and a challenge is given, be it empty, the answer is 200,
+//    and its body is the challenge (decoded as any parameter is) and nothing
+//    else: in UTF-8, as `text/plain`. As HTML, a link could run its script on
+//    our site. Otherwise, also where a parameter is missing: 403. (One that
+//    is given twice is a 400, done already.)
 // 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
 //    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
-//    64 hex digits, by Meta in lower case (upper may pass, too). Missing,
-//    malformed or wrong: 401, whatever the body says, and nothing happens.
-//    (A body that is too large or of another type than JSON gets 413 or
-//    415 before, done already.)
+//    64 hex digits. Meta writes them in lower case; whether you let upper
+//    case pass is up to you. Missing, given twice, malformed or wrong: 401, whatever
+//    the body says, and nothing happens. (A body that is too large or of
+//    another type than JSON gets 413 or 415 before, done already.)
 // 3. **The batch.** A signed body has this shape. Other members, such as
 //    `id` and `time`, may be there or not:
 //
@@ -50,19 +50,22 @@
 //        "value": {"media_id": "p1", "caption": "A cat"}}]}]}
 //    ```
 //
-//    `entry` and `changes` are arrays of objects, and may be empty;
-//    `object` and `field` are strings; `value` is an object with the
-//    strings `media_id`, which is not empty, and `caption`. Meta adds new
-//    kinds at any time: where `object` is not `instagram` the answer is
-//    200, and we look at nothing else; where a `field` is not `media`, we
-//    pass over that change, and do not look at its `value`. If the body is
-//    not JSON, or a part that we look at, also of a known post, is of another
-//    shape, all is 400: nothing is published, and no id counts as known.
+//    All of these but `id` and `time` must be there. `entry` and `changes`
+//    are arrays of objects, and may be empty; `object` and `field` are
+//    strings; `value` is an object with the strings `media_id`, which is
+//    not empty (blanks are not nothing), and `caption`, which may be. Meta
+//    adds new kinds at any time: where `object` is another string than
+//    `instagram` the answer is 200, and we look at nothing else; where a
+//    `field` is another string than `media`, we pass over that change, and
+//    do not look at its `value`. If the body is not JSON, or a part that we
+//    look at, also of a known post, is missing or of another shape, all is
+//    400: nothing is published, and no id counts as known.
 // 4. **Once.** Each new `media_id` is published in the order of the
-//    batch. One that was published before, or earlier in this batch, is
-//    skipped, whatever its caption says, and the answer is 200. At the same
-//    instant, too, each post is published once and none is lost, and a 200
-//    says that the posts of this batch are there.
+//    batch, with its caption, both character for character. One that was
+//    published before, or earlier in this batch, is skipped, whatever
+//    its caption is now, and the answer is 200. At the same instant, too,
+//    each post is published once and none is lost, and a 200 says that the
+//    posts of this batch are there: what comes first then is up to you.
 //
 // Errors are a `Problem(status, sentence)`. Run this file, open its page,
 // and see it come alive with each TODO:

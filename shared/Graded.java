@@ -16,6 +16,11 @@ public final class Graded {
     /// The environment variable with the port to which [Pause] connects.
     public static final String PAUSES = "ON_THE_WIRE_PAUSES";
 
+    /// Of a request, where [#RUN] is set: how many steps of the learner's code from now on is the
+    /// one at which [Pause#step] is a place, [#STEP].
+    public static final String STEP_HEADER = "On-The-Wire-Step";
+    public static final String STEP = "step";
+
     private static final String FAULT = "500 ";
     private static final Pattern TODO =
             Pattern.compile("TODO (\\d+) is not done yet\\.");

@@ -51,6 +51,11 @@ public final class Http {
     /// for each that it closes; while thousands leave at once, they are all busy.
     private static final int CLOSE_MS = 300;
 
+    /// A 401 has a challenge (RFC 9110 section 15.5.2). No scheme that is registered means a
+    /// signature of the body, so this is a plain word; browsers know it not, and ask nobody for a
+    /// password.
+    private static final String CHALLENGE = "Signature";
+
     private Http() {}
 
     /// Answers with a JSON body. `value` is anything that Jackson can write.
@@ -76,6 +81,9 @@ public final class Http {
         if (exchange.isResponseStarted()) {
             IoUtils.safeClose(exchange.getConnection());
             return;
+        }
+        if (problem.status == 401) {
+            exchange.getResponseHeaders().put(Headers.WWW_AUTHENTICATE, CHALLENGE);
         }
         if (problem.header != null) {
             exchange.getResponseHeaders().put(new HttpString(problem.header),

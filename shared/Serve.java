@@ -197,6 +197,7 @@ public final class Serve {
         answer.put(new HttpString("X-Content-Type-Options"), "nosniff");
         answer.put(new HttpString("Cross-Origin-Resource-Policy"), "same-origin");
         if (RUN != null) {
+            Pause.stepIn(exchange.getRequestHeaders().getFirst(Graded.STEP_HEADER));
             answer.put(RUN_HEADER, RUN + " " + exchange.getIoThread().getName());
         }
         Problem foreign = hosts.check(exchange);

@@ -39,24 +39,25 @@
 // 1. In the handshake `name` must be given once and have 1 to 40
 //    characters, counted in code points. Else the answer is 400, and no
 //    WebSocket begins. Two people may have the same name.
-// 2. Who comes first hears `lot` as it stands, with its highest bid, and
-//    from then on all that is told to all, `joined` first. No new lot and
-//    no bid gets lost between `lot` and `joined`, and none comes twice: a
-//    bid that is in that `lot` is not heard again. Who goes, by a close
-//    frame or a reset, is forgotten, and all others hear `left`. `GET
-//    /bidders` lists who is here: `{"bidders":["ada","bob"]}`.
+// 2. A newcomer hears two messages before all others: the `lot` as it is
+//    on the board, with its highest bid, and next its own `joined`. From
+//    that `lot` on it hears every new lot and every bid once: none gets lost,
+//    and none that is in that `lot` comes again. Who goes, by a close frame
+//    or a reset, is forgotten, and all others hear `left`. `GET /bidders`
+//    lists who is here, each as often as it is: `{"bidders":["ada","bob"]}`.
 // 3. A bid is a JSON object whose `type` is `bid` and whose `amount` is a
 //    whole number of cents from 1 to 99,999,999; `1.0` is 1, and other
 //    members do not matter. Any other text gets an `error` with a reason
 //    that is not empty. Its sender stays connected, nobody else hears it.
-// 4. A bid counts for the lot on the board, also where that lot began while
-//    the bid was on its way, and never brings an old lot back. It stands if
-//    it is higher than the lot's highest. `id` is a whole number that rises
-//    with each bid that stands, over all lots; gaps do not matter.
-//    Everybody hears the same bids in the same order, so within a lot
-//    amounts rise, too. The sender of any other bid, of an equal one too,
-//    hears `outbid` with the highest bid and whose it is, and nobody else
-//    hears anything. An `outbid` may come before the `bid` that it lost to.
+// 4. A bid is for the lot that is on the board when it is decided, whatever
+//    was there when it was sent, and it never brings an old lot back. It
+//    stands if it is higher than that lot's highest, also if that is one's
+//    own. `id` is a whole number that rises with each bid that stands, over
+//    all lots; gaps do not matter. Everybody hears the same bids in the same
+//    order, so within a lot amounts rise, too. The sender of any other bid,
+//    of an equal one too, hears `outbid` with that lot's highest bid and
+//    whose it is, and nobody else hears
+//    anything. An `outbid` may come before the `bid` that it lost to.
 //
 // Done already: a GET without an upgrade gets 426, a text over 65,536
 // bytes closes 1009, binary closes 1003, and `POST /lots
@@ -74,7 +75,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.*;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicInteger;
 import shared.*;
 import shared.websocket.*;
 import tools.jackson.databind.node.ObjectNode;
@@ -250,13 +250,12 @@ class Auction extends Hall {
 // %% [markdown]
 // ## Done already: a bidder is an endpoint
 //
-// The container calls `onClose` after a close frame, and after a reset. Who
-// leaves 100 answers unread is cut off, as they would fill the heap.
+// The container calls `onClose` after a close frame, and after a reset. Any
+// thread may call `answer`; who leaves 100 answers unread is cut off.
 
 // %%
 class Bidder extends Endpoint {
     private final Auction auction;
-    private final AtomicInteger unread = new AtomicInteger();
     private Session session;
     Broadcast.Member member;
     String name;
@@ -296,10 +295,7 @@ class Bidder extends Endpoint {
     }
 
     void answer(Object message) {
-        if (!session.isOpen()) return;
-        String text = Http.JSON.writeValueAsString(message);
-        if (unread.incrementAndGet() > 100) Sockets.close(session, 1013);
-        else session.getAsyncRemote().sendText(text, sent -> unread.decrementAndGet());
+        member.tell(Http.JSON.writeValueAsBytes(message));
     }
 }
 

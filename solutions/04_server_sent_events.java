@@ -34,14 +34,15 @@
 // wrong body and 404 to an unknown build.
 //
 // 1. `GET /builds/{b}/log` answers 200 with `Content-Type:
-//    text/event-stream`, `Cache-Control: no-cache`, and first of all
-//    `retry: 1000` and a blank line. Then comes the whole log from its
-//    first line, then each new event as it happens. Each event has `id`,
-//    `event` and `data`.
-// 2. A text may hold LF, CR and CRLF, anywhere; they end a line of it, and
+//    text/event-stream`, `Cache-Control: no-cache`, and at once `retry:
+//    1000` and a blank line. Then comes the whole log from its first line,
+//    then each new event as it happens. Each event has `id`, `event` and
+//    `data`, in any order, and ends with a blank line.
+// 2. A text may hold LF, CR and CRLF, anywhere; they separate its lines, and
 //    nothing else does, not even U+2028. Each line has its own `data: `, an
-//    empty one too: the text `a`, LF gives `data: a` and `data: `. So a
-//    reader gets the text unchanged, but for LF in place of CR and CRLF.
+//    empty one too: the text `a`, LF has two lines, and gives `data: a` and
+//    `data: `. So a reader gets the text unchanged, but for LF in place of
+//    CR and CRLF.
 // 3. A reader that has seen a part says so: `Last-Event-ID: 7`, or
 //    `?lastEventId=7`, as a page cannot set headers. The header wins; an
 //    empty one, of either, counts as none. The stream goes on with event 8.
@@ -50,10 +51,12 @@
 //    `data: {}`, without an id, and then the whole log follows.
 // 5. A line that is added while a reader joins reaches it, too, once and
 //    in order.
-// 6. After `done` the stream ends, also where `done` comes while a reader
-//    joins. `EventSource` does not know that this was the end, and comes
-//    back with the id of `done`: 204 makes it stop. `GET /streams` counts
-//    the readers; one whose stream has ended, or who has left, is not kept.
+// 6. After `done` the stream ends, for those who come later, too, and
+//    where `done` comes while a reader joins. `EventSource` does not know
+//    that this was the end, and comes back with the id of `done`, in the
+//    header or the query: 204 makes it stop. All others get a stream. `GET
+//    /streams` counts the readers that are joined now: not one whose stream
+//    has ended, nor one who has left.
 //
 // Run this file, open its page, and see it come alive with each TODO:
 // `./jbang exercises/04_server_sent_events.java`. Then grade it:

@@ -11,6 +11,7 @@ import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.xnio.IoUtils;
@@ -23,6 +24,9 @@ import org.xnio.XnioIoThread;
 public final class Broadcast {
     private static final int PROTOCOL_ERROR = 1002;
     private static final int TRY_AGAIN_LATER = 1013;
+
+    /// How many texts that are for a client alone may wait for it.
+    private static final int MAX_OWN = 100;
 
     /// How many texts may be said while some clients were not even told of the one before.
     private static final int MAX_AHEAD = 100;
@@ -46,6 +50,7 @@ public final class Broadcast {
         private final Session session;
         private final WebSocketChannel channel;
         private final Duplex duplex;
+        private final Queue<Line> own = new ConcurrentLinkedQueue<>();
         private Line at;
 
         private Member(Session session, EndpointConfig config) {
@@ -53,6 +58,22 @@ public final class Broadcast {
             channel = Sockets.channel(session);
             duplex = new Duplex(Sockets.connection(config), this::next,
                     () -> Sockets.close(session, PROTOCOL_ERROR));
+        }
+
+        /// Tells this client alone, in the order of the calls with what all are told. Any thread
+        /// may call this. Who leaves 100 of these unread is cut off, as they would fill the heap.
+        public void tell(byte[] text) {
+            synchronized (Broadcast.this) {
+                own.add(new Line(last.number, last.bytes, frame(text)));
+            }
+            XnioIoThread thread = channel.getIoThread();
+            if (thread == Thread.currentThread()) sendOwn();
+            else thread.execute(this::sendOwn);
+        }
+
+        private void sendOwn() {
+            duplex.send();
+            if (own.size() > MAX_OWN) Sockets.close(session, TRY_AGAIN_LATER);
         }
 
         /// Nanoseconds since the last byte of this client was read, pongs and half frames
@@ -67,8 +88,12 @@ public final class Broadcast {
         }
 
         private ByteBuffer next() {
-            boolean added = at != null;
-            if (!added || at.next == null || channel.isCloseFrameSent()) return null;
+            if (channel.isCloseFrameSent()) return null;
+            Line first = own.peek();
+            if (first != null && (at == null || first.number <= at.number)) {
+                return own.poll().frame;
+            }
+            if (at == null || at.next == null) return null;
             at = at.next;
             return at.frame.duplicate();
         }

@@ -91,6 +91,8 @@ class WordingTest {
                 .replaceAll("\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z", "(now)")
                 .replaceAll("within \\d+ s\\b", "within (a few) s")
                 .replaceAll("\\b\\d{10}\\b", "(id)")
+                .replaceAll("(/orders/|\"id\":\")\\w+(?=/steps|[?' ]|\",\"version)",
+                        "$1(id)")
                 .replaceAll(":\\d{5}\\b", ":(port)");
     }
 }

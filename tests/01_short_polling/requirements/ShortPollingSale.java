@@ -9,7 +9,8 @@ import org.junit.jupiter.api.DisplayName;
 /// What is sold, and the pause in which nobody is told.
 final class ShortPollingSale extends ShortPolling {
     private static final String ROUNDED_UP =
-            "Retry-After counts whole seconds, rounded up, so that nobody comes back too early.";
+            "Retry-After counts the whole seconds that remain, rounded up, so that nobody comes"
+                    + " back too early. A new pause replaces the old one.";
     /// How many requests are sent two at a time.
     private static final int PAIRS = 40;
     private static final long SECOND = TimeUnit.SECONDS.toNanos(1);
@@ -77,11 +78,13 @@ final class ShortPollingSale extends ShortPolling {
         String tag = tagOf(get("/stock"));
         pause(number(40, 60));
         get("/stock", "If-None-Match", tag).expect(503, "A pause wins over 304.");
+        about(3);
         stockIs(1);
         buy(2).expect(tooMany, "In a pause a purchase is answered as ever.");
         buy(1).expect(theLast, "In a pause a purchase is answered as ever.");
         get("/stock").expect(503,
                 "A purchase does not end the pause, the last one neither.");
+        about(4);
         pause(number(20, 30));
         waitOut();
     }
@@ -91,38 +94,47 @@ final class ShortPollingSale extends ShortPolling {
         long began = System.nanoTime();
         post("/pause", json("seconds", seconds)).expect(204, DONE_ALREADY);
         Answer answer = get("/stock");
-        double took = (System.nanoTime() - began) / 1e9;
-        if (took >= seconds) return;
-        int least = (int) Math.ceil(seconds - took);
-        answer.expect(503, "The sale is paused.").expectHeader("Retry-After",
-                "Retry-After: " + seconds,
-                value -> value.matches("\\d{1,3}") && Integer.parseInt(value) <= seconds
-                        && Integer.parseInt(value) >= least,
-                ROUNDED_UP + " A new pause replaces the old one.");
+        long took = System.nanoTime() - began;
+        if (took >= seconds * SECOND) return;
+        expectRemaining(answer.expect(503, "The sale is paused."),
+                seconds * SECOND - took, seconds * SECOND);
     }
 
-    /// Pauses the sale for a second, and looks until it goes on.
+    /// Pauses the sale for two seconds, and looks until it goes on.
     private void waitOut() {
+        long pause = 2 * SECOND;
         long began = System.nanoTime();
-        post("/pause", json("seconds", 1)).expect(204, DONE_ALREADY);
+        post("/pause", json("seconds", 2)).expect(204, DONE_ALREADY);
         long set = System.nanoTime();
-        transcript.step("# again and again, until the second is over:");
+        transcript.step("# again and again, until the two seconds are over:");
         transcript.curl("GET", "/stock", null);
         try (var line = connect(null)) {
             while (true) {
                 long asked = System.nanoTime();
                 Answer answer = line.ask("GET", "/stock", null);
-                if (asked - set >= SECOND) {
+                if (asked - set >= pause) {
                     answer.expect(200, "The pause is over.");
                     return;
                 }
-                if (System.nanoTime() - began < SECOND) {
-                    answer.expect(503, "The second is not over yet.");
+                long answered = System.nanoTime();
+                if (answered - began < pause) {
+                    answer.expect(503, "The two seconds are not over yet.");
                 }
                 if (answer.status() == 503) {
-                    answer.expectHeader("Retry-After", "1", ROUNDED_UP);
+                    expectRemaining(answer, pause - (answered - began),
+                            pause - (asked - set));
                 }
             }
         }
+    }
+
+    /// How much of a pause remains is known within some nanoseconds.
+    private static void expectRemaining(Answer answer, long least, long most) {
+        long from = Math.max(1, Math.ceilDiv(least, SECOND));
+        long to = Math.ceilDiv(most, SECOND);
+        answer.expectHeader("Retry-After", "Retry-After: " + to,
+                value -> value.matches("\\d{1,3}") && Integer.parseInt(value) >= from
+                        && Integer.parseInt(value) <= to,
+                ROUNDED_UP);
     }
 }

@@ -16,8 +16,6 @@ abstract sealed class LongPolling extends Requirements
         permits LongPollingNews, LongPollingSteps, LongPollingEnds {
     /// Longer than any requirement takes: a request that waits for so long waits for news.
     static final String LONG = "&timeout=60000";
-    /// How long it may take until a request that is answered, or left, counts no more.
-    private static final int LEFT_MS = 2_000;
     private static final String EARLY =
             "Nothing is new for this client, so its request must be held.";
     static final String ASLEEP =
@@ -41,7 +39,7 @@ abstract sealed class LongPolling extends Requirements
         opened.remove(gauge);
         boolean held = opened.stream().anyMatch(each -> !each.isThere());
         opened.forEach(AsyncClient::close);
-        if (held) Stage.until(LEFT_MS, () -> waiting() <= before);
+        if (held) Stage.until(transcript.soon, () -> waiting() <= before);
         gauge.close();
     }
 
@@ -80,6 +78,7 @@ abstract sealed class LongPolling extends Requirements
     }
 
     AsyncClient poll(AsyncClient on, String order, long since, String rest) {
+        stage.told("deadline"); // forgets that of an earlier request
         return on.send("GET", order + "?since=" + since + rest, null);
     }
 
@@ -124,7 +123,7 @@ abstract sealed class LongPolling extends Requirements
 
     /// Waits until as many more requests are held than at first, and no others.
     void awaitLeft(int more, String likely) {
-        if (Stage.until(LEFT_MS, () -> waiting() == before + more)) return;
+        if (Stage.until(transcript.soon, () -> waiting() == before + more)) return;
         throw gaugeSays(before + more, likely);
     }
 

@@ -1,5 +1,6 @@
 package requirements;
 
+import grader.client.Answer;
 import grader.client.AsyncClient;
 import grader.requirement.Requirement;
 import java.util.ArrayList;
@@ -21,16 +22,19 @@ final class LongPollingNews extends LongPolling {
         int version = steps.size();
         AsyncClient client = connection();
         for (int since = 0; since < version; since++) {
-            expectNews(poll(client, order, since, LONG).get(
+            about(3);
+            Answer answer = poll(client, order, since, LONG).get(
                     "There is news, yet the request is held. Is the version compared with"
-                            + " `since`?"),
-                    version, steps.subList(since, version));
+                            + " `since`?");
+            about(1);
+            expectNews(answer, version, steps.subList(since, version));
         }
         expectNews(get(order), version, steps);
         for (long since : new long[] {version, version + 1, (1L << 32) + 1, 1L << 53}) {
             expectNothing(get(order + "?since=" + since + "&timeout=0"),
                     "There are no steps after the first " + since + ".");
         }
+        about(3);
         awaitLeft(0, "Who has been answered waits no more.");
     }
 
@@ -50,7 +54,9 @@ final class LongPollingNews extends LongPolling {
             for (AsyncClient each : clients) poll(each, order, version, LONG);
             int by = version == 1 ? 1 : number(2, 9); // after the step, or beyond it
             poll(ahead, order, version + by, LONG);
+            about(3);
             awaitHeld(all.size() + 1, all);
+            about(4);
             String step = steps.get(version);
             added(order, step, version + 1);
             for (AsyncClient each : clients) {

@@ -8,8 +8,10 @@ import grader.stage.Meeting.Second;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.DisplayName;
+import shared.Graded;
 import tools.jackson.databind.JsonNode;
 
 /// Steps that come while a request is about to wait, or another step is written.
@@ -30,28 +32,49 @@ final class LongPollingSteps extends LongPolling {
             "The request came while a step was placed, and nobody woke it. Take out the waiters"
                     + " when the step is written, in one step.";
 
+    private static final String FORGOTTEN =
+            "The request came while those were answered who had waited for a step; it is not one"
+                    + " of them, and the next step did not wake it. Take out just those.";
+
     @Requirement(id = "02.3", points = 3, todo = 3)
     @DisplayName("no step is lost that comes between the look at the order and the wait for the next")
     void race() {
         AsyncClient customer = connection();
         AsyncClient kitchen = besides(customer);
-        for (int since : new int[] {1, 0}) {
-            boolean reads = true;
-            for (int nth = 1; nth <= READS && reads; nth++) {
-                String order = place();
-                String step = anyStep();
-                reads = meanwhile(READ, nth, customer,
-                        () -> poll(customer, order, since, LONG),
-                        () -> post(kitchen, order, step), kitchen::isThere);
-                kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-                Answer answer = customer.get(LOST);
-                if (since == 0) expectWhole(answer, step);
-                else expectNews(answer, 2, List.of(step));
-                if (since == 1) awaitLeft(0, "Who has been answered waits no more.");
-            }
-        }
-        finishedMeanwhile(kitchen);
-        parksMeanwhile(kitchen, customer);
+        atEach(READ, nth -> pollsMeanwhile(READ, nth, 1, customer, kitchen));
+        atEach(READ, nth -> pollsMeanwhile(READ, nth, 0, customer, kitchen));
+        atEach(READ, nth -> finishedMeanwhile(nth, kitchen));
+        about(4);
+        besides(kitchen);
+        atEach(READ, nth -> parksMeanwhile(READ, nth, kitchen, customer));
+        atEach(Graded.STEP, nth -> parksMeanwhile(Graded.STEP, nth, kitchen, customer));
+        atEach(Graded.STEP, nth -> aheadMeanwhile(nth, kitchen, customer));
+        about(3);
+        besides(customer);
+        atEach(Graded.STEP,
+                nth -> pollsMeanwhile(Graded.STEP, nth, 1, customer, kitchen));
+    }
+
+    /// Does something for each time that a thread comes to a place, until it does not any more.
+    private static void atEach(String place, IntPredicate isHeld) {
+        int most = place.equals(Graded.STEP) ? STEPS : READS;
+        for (int nth = 1; nth <= most && isHeld.test(nth); nth++);
+    }
+
+    private boolean pollsMeanwhile(String place, int nth, int since,
+            AsyncClient customer,
+            AsyncClient kitchen) {
+        String order = place();
+        String step = anyStep();
+        boolean isHeld = meanwhile(place, nth, customer,
+                () -> poll(customer, order, since, LONG),
+                () -> post(kitchen, order, step), kitchen::isThere);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        Answer answer = customer.get(LOST);
+        if (since == 0) expectWhole(answer, step);
+        else expectNews(answer, 2, List.of(step));
+        if (since == 1) awaitLeft(0, "Who has been answered waits no more.");
+        return isHeld;
     }
 
     /// Expects all news of an order, as it was before a step, or after it.
@@ -62,40 +85,59 @@ final class LongPollingSteps extends LongPolling {
     }
 
     /// Finishes an order while a request for more than it has is about to park.
-    private void finishedMeanwhile(AsyncClient kitchen) {
-        boolean reads = true;
-        for (int nth = 1; nth <= READS && reads; nth++) {
-            String order = place();
-            try (AsyncClient ahead = AsyncClient.besides(kitchen)) {
-                Meeting meeting = stage.meeting(nth, READ);
-                poll(ahead, order, number(3, 9), LONG);
-                reads = isHeld(meeting, READ, ahead);
-                post(kitchen, order, "delivered");
-                Second second = meeting.second(kitchen::isThere);
-                meeting.letGo();
-                kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-                if (second == Second.PASSED) { // else it has parked before, and is to be woken
-                    expectNothing(ahead.get(FINISHED), "Nothing is new.");
-                }
+    private boolean finishedMeanwhile(int nth, AsyncClient kitchen) {
+        String order = place();
+        boolean isHeld;
+        try (AsyncClient ahead = AsyncClient.besides(kitchen)) {
+            Meeting meeting = stage.meeting(nth, READ);
+            poll(ahead, order, number(3, 9), LONG);
+            isHeld = isHeld(meeting, READ, ahead);
+            post(kitchen, order, "delivered");
+            Second second = meeting.second(kitchen::isThere);
+            meeting.letGo();
+            kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+            if (second == Second.PASSED) { // else it has parked before, and is to be woken
+                expectNothing(ahead.get(FINISHED), "Nothing is new.");
             }
-            awaitLeft(0, "Nobody waits for an order that is finished.");
         }
+        awaitLeft(0, "Nobody waits for an order that is finished.");
+        return isHeld;
     }
 
     /// Polls while a thread is about to write a step.
-    private void parksMeanwhile(AsyncClient kitchen, AsyncClient customer) {
-        besides(kitchen);
-        boolean reads = true;
-        for (int nth = 1; nth <= READS && reads; nth++) {
-            String order = place();
-            String step = anyStep();
-            reads = meanwhile(READ, nth, kitchen, () -> post(kitchen, order, step),
-                    () -> poll(customer, order, 1, LONG),
-                    () -> customer.isThere() || isParked());
-            gauge.get(DEADLOCK);
-            kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
-            expectNews(customer.get(ASLEEP_MEANWHILE), 2, List.of(step));
-        }
+    private boolean parksMeanwhile(String place, int nth, AsyncClient kitchen,
+            AsyncClient customer) {
+        waiting(); // so that the gauge tells nothing old
+        String order = place();
+        String step = anyStep();
+        boolean isHeld = meanwhile(place, nth, kitchen,
+                () -> post(kitchen, order, step),
+                () -> poll(customer, order, 1, LONG),
+                () -> customer.isThere() || isParked());
+        gauge.get(DEADLOCK);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        expectNews(customer.get(ASLEEP_MEANWHILE), 2, List.of(step));
+        return isHeld;
+    }
+
+    /// Holds the thread that adds a step at the `nth` of its own, and polls for what comes after
+    /// that step.
+    ///
+    /// @return false where it has not so many
+    private boolean aheadMeanwhile(int nth, AsyncClient kitchen, AsyncClient customer) {
+        waiting(); // so that the gauge tells nothing old
+        String order = place();
+        List<String> steps = anySteps();
+        boolean isHeld = meanwhile(Graded.STEP, nth, kitchen,
+                () -> post(kitchen, order, steps.get(0)),
+                () -> poll(customer, order, 2, LONG),
+                () -> customer.isThere() || isParked());
+        gauge.get(DEADLOCK);
+        kitchen.get(DEADLOCK).expect(200, "The order is not finished.");
+        added(order, steps.get(1), 3);
+        Answer answer = customer.get(FORGOTTEN);
+        if (answer.status() != 204) expectNews(answer, 3, steps.subList(1, 2)); // or woken before
+        return isHeld;
     }
 
     /// A connection that is served while the thread of `held` is held, for the gauge as well.
@@ -121,7 +163,7 @@ final class LongPollingSteps extends LongPolling {
     /// @return whether it comes there so often
     private boolean meanwhile(String place, int nth, AsyncClient one, Runnable request,
             Runnable other, BooleanSupplier done) {
-        Meeting meeting = stage.meeting(nth, place);
+        Meeting meeting = meetingAt(place, nth);
         request.run();
         boolean isHeld = isHeld(meeting, place, one);
         other.run();
@@ -137,7 +179,10 @@ final class LongPollingSteps extends LongPolling {
     }
 
     private void noteMeanwhile(String place) {
-        transcript.step("(meanwhile, " + place + " the order:)");
+        transcript.step("(meanwhile, "
+                + (place.equals(Graded.STEP) ? "in the middle of your code"
+                        : place + " the order")
+                + ":)");
     }
 
     /// Is its request answered, or parked?
@@ -151,31 +196,38 @@ final class LongPollingSteps extends LongPolling {
         finish();
         AsyncClient cook = connection();
         AsyncClient rider = besides(cook);
-        for (String place : List.of(READ, "before reading")) {
-            boolean reads = true;
-            for (int nth = 1; nth <= READS && reads; nth++) {
-                reads = together(place, nth, cook, rider, anyStep());
-                expectVersions(rider, List.of(version(cook), version(rider)));
-            }
-            reads = true;
-            for (int nth = 1; nth <= READS && reads; nth++) {
-                reads = together(place, nth, cook, rider, "delivered");
+        for (String place : List.of(READ, "before reading", Graded.STEP)) {
+            atEach(place, nth -> {
+                boolean isHeld = together(place, nth, cook, rider, anyStep());
+                expectVersions(rider.get(""), List.of(version(cook), version(rider)));
+                return isHeld;
+            });
+            atEach(place, nth -> {
+                boolean isHeld = together(place, nth, cook, rider, "delivered");
                 boolean wasFirst =
                         cook.get(DEADLOCK).status() == 200 && version(cook) == 2;
                 if (!wasFirst) cook.get("").expect(409,
                         "This step came when the order was delivered. Look and write in one step.");
-            }
+                return isHeld;
+            });
         }
         againAndAgain(cook, rider);
     }
 
+    /// At a step, the rider is held, too, when he has read the order, and the cook goes first.
     private boolean together(String place, int nth, AsyncClient cook, AsyncClient rider,
             String step) {
         String order = place();
-        boolean reads = meanwhile(place, nth, cook, () -> post(cook, order, anyStep()),
-                () -> post(rider, order, step), rider::isThere);
+        Meeting meeting = meetingAt(place, nth);
+        post(cook, order, anyStep());
+        boolean isHeld = isHeld(meeting, place, cook);
+        post(rider, order, step);
+        if (place.equals(
+                Graded.STEP)) meeting.secondAt(READ, rider::isThere, cook::isThere);
+        else meeting.second(rider::isThere);
+        meeting.letGo();
         rider.get(DEADLOCK).expect(200, "The order was not finished before.");
-        return reads;
+        return isHeld;
     }
 
     private static void post(AsyncClient on, String order, String step) {
@@ -198,22 +250,31 @@ final class LongPollingSteps extends LongPolling {
         }
         meeting.letGo();
         versions.add(version(cook));
-        expectVersions(cook, versions);
+        expectVersions(cook.get(""), versions);
     }
 
-    private static void expectVersions(AsyncClient posted, List<Integer> versions) {
+    private static void expectVersions(Answer posted, List<Integer> versions) {
         List<Integer> wanted =
                 IntStream.range(2, 2 + versions.size()).boxed().toList();
-        if (versions.stream().sorted().toList().equals(wanted)) return;
-        throw posted.get("").failure("versions " + wanted + " for the steps, each once",
-                -1,
-                "They were " + versions
-                        + ". Two read the order, then both wrote it, and one step"
-                        + " is lost; or its version was read later. Do all in one step.");
+        List<Integer> sorted = versions.stream().sorted().toList();
+        if (sorted.equals(wanted)) return;
+        int at = 0;
+        while (sorted.get(at).equals(wanted.get(at))) at++;
+        throw posted.failure("versions " + wanted.getFirst() + " to " + wanted.getLast()
+                + " for the steps, each once", -1,
+                "There was no " + wanted.get(at)
+                        + ", but " + sorted.get(at)
+                        + ". Two read the order, then both wrote"
+                        + " it, and one step is lost; or its version was read later. Do all in"
+                        + " one step.");
     }
 
     private static int version(AsyncClient posted) {
-        return posted.get(DEADLOCK).expect(200, "The order is not finished.")
+        return version(posted.get(DEADLOCK));
+    }
+
+    private static int version(Answer posted) {
+        return posted.expect(200, "The order is not finished.")
                 .expectJson("version", "\"version\": a whole number",
                         JsonNode::isNumber,
                         "Each step raises the version by one.")
@@ -226,8 +287,10 @@ final class LongPollingSteps extends LongPolling {
             List<String> steps = anySteps();
             for (int i = 0; i < 3; i++) added(order, steps.get(i), i + 2);
             added(order, last, 5);
+            about(4);
             add(order, anyStep()).expect(409, "Nothing comes after " + last + ".");
             add(order, "delivered").expect(409, "Nothing comes after " + last + ".");
+            about(3);
             expectNews(get(order + "?since=4"), 5, List.of(last));
             AsyncClient client = connection();
             for (long since : new long[] {5, number(6, 99)}) {
@@ -236,6 +299,7 @@ final class LongPollingSteps extends LongPolling {
                         "Nothing is new.");
             }
         }
+        about(4);
         for (String bad : List.of(json("step", word(7)), json("step", "placed"),
                 "{}")) {
             post(place() + "/steps", bad).expect(400, DONE_ALREADY);

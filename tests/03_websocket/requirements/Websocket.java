@@ -6,6 +6,8 @@ import grader.client.WebSocketClient;
 import grader.requirement.Requirements;
 import grader.stage.Meeting;
 import grader.stage.Stage;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -42,7 +44,9 @@ abstract sealed class Websocket extends Requirements
     }
 
     WebSocketClient join(String name, HttpConnection line) {
-        WebSocketClient peer = WebSocketClient.join(line, name, PATH + name, PROTOCOL,
+        String encoded = URLEncoder.encode(name, StandardCharsets.UTF_8);
+        WebSocketClient peer = WebSocketClient.join(line, name,
+                PATH + encoded.replace("+", "%20"), PROTOCOL,
                 "joined", "left");
         open.add(peer);
         return peer;
@@ -52,6 +56,11 @@ abstract sealed class Websocket extends Requirements
         return join(name, connect(null));
     }
 
+    /// A text in which somebody may take some characters for more than that.
+    String oddly(String word) {
+        return " \"" + word + "\" '\\ <b>&amp;</b> \ud83d\ude00 ";
+    }
+
     /// Begins a new lot: nothing of an old one matters any more, and all who are here hear it.
     ///
     /// @return what they hear
@@ -59,7 +68,7 @@ abstract sealed class Websocket extends Requirements
         return begin("lot " + word(6));
     }
 
-    private String begin(String title) {
+    String begin(String title) {
         post("/lots", json("title", title)).expect(204, DONE_ALREADY);
         return lot(title, 0, null);
     }

@@ -7,6 +7,7 @@ import grader.stage.Meeting;
 import grader.stage.Meeting.Second;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
+import shared.Graded;
 import tools.jackson.databind.JsonNode;
 
 /// Bids at the same instant, and lots that begin just then.
@@ -29,16 +30,40 @@ final class WebsocketOneStep extends Websocket {
         if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
         outbidAtOnce(ada, bob);
         for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
+        for (int nth = 1; nth <= STEPS && equalAtStep(nth, ada, bob, eve); nth++);
+    }
+
+    /// Holds a bid before the nth step of the learner's code, and an equal one when it has looked
+    /// at the board. Then the first goes on, and then the second.
+    ///
+    /// @return false where there are not so many steps
+    private boolean equalAtStep(int nth, WebSocketClient ada, WebSocketClient bob,
+            WebSocketClient eve) {
+        begin(ada, bob, eve);
+        int amount = number(1_000, 9_000);
+        transcript.step("(the next two at the same instant)");
+        Meeting meeting = meetingAt(Graded.STEP, nth);
+        ada.say(bid(amount));
+        boolean isHeld = meeting.first(() -> knows(ada));
+        bob.say(bid(amount));
+        meeting.secondAt("read", () -> knows(bob), () -> knows(ada));
+        until(() -> knows(ada) && knows(bob));
+        expectOne(amount, eve);
+        return isHeld;
+    }
+
+    private void expectOne(int amount, WebSocketClient eve) {
+        List<JsonNode> heard = bidsUntil(amount + 1, eve);
+        if (heard.size() == 1) return;
+        throw eve.failure("one bid of " + amount, shown(heard), -1,
+                "Both have looked at the board before either changed it." + ONE_STEP);
     }
 
     private void equalMeanwhile(WebSocketClient ada, WebSocketClient bob,
             WebSocketClient eve) {
         int amount = number(1_000, 9_000);
         meet("read", ada, amount, bob, amount);
-        List<JsonNode> heard = bidsUntil(amount + 1, eve);
-        if (heard.size() == 1) return;
-        throw eve.failure("one bid of " + amount, shown(heard), -1,
-                "Both have looked at the board before either changed it." + ONE_STEP);
+        expectOne(amount, eve);
     }
 
     private void higherMeanwhile(WebSocketClient ada, WebSocketClient bob,

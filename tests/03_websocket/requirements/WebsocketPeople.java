@@ -50,8 +50,8 @@ final class WebsocketPeople extends Websocket {
     @Requirement(id = "03.2", points = 3, todo = 2)
     @DisplayName("who comes first hears the lot as it stands, misses nothing from then on, and is told to all")
     void coming() {
-        String first = begin();
-        String ada = word(5);
+        String first = begin(oddly(word(6)));
+        String ada = oddly(word(5));
         String bob = word(6);
         WebSocketClient one = join(ada);
         one.hearNext(first, "Who comes must hear the lot before all else.");

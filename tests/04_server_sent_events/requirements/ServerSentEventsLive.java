@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
+import shared.Graded;
 import tools.jackson.databind.json.JsonMapper;
 
 /// From the past to the present and to the end, without a gap.
@@ -28,7 +29,10 @@ final class ServerSentEventsLive extends ServerSentEvents {
         List<String> places = Arrays.asList("before reading", "after reading",
                 "before joining", "before telling", HISTORY);
         Collections.shuffle(places, random);
-        for (int i = 0; i < places.size(); i++) join(places.get(i), i % 2);
+        for (int i = 0; i < places.size(); i++) {
+            join(places.get(i), places.get(i).equals(HISTORY) ? 2 : 1, i % 2);
+        }
+        for (int nth = 1; nth <= STEPS && join(Graded.STEP, nth, 0); nth++);
         joinAgainAndAgain();
         liveInOrder();
     }
@@ -85,7 +89,9 @@ final class ServerSentEventsLive extends ServerSentEvents {
 
     /// Holds the reader's request at a place, and adds a line meanwhile; or the other way round.
     /// Where the program has the second wait, it comes after the first.
-    private void join(String place, int seen) {
+    ///
+    /// @return whether the first is held there
+    private boolean join(String place, int nth, int seen) {
         Build build = new Build(number(2, 4));
         String line = json("text", word(7));
         try (EventStreamClient reader = connect();
@@ -95,13 +101,15 @@ final class ServerSentEventsLive extends ServerSentEvents {
                             : new String[] {"Last-Event-ID", "" + seen});
             Runnable adds = () -> say(builder, build.path + "/lines", line);
             boolean linesFirst = place.equals("before telling");
-            if (linesFirst) meanwhile(place, adds, builder, joins, reader);
-            else meanwhile(place, joins, reader, adds, builder);
+            boolean isHeld =
+                    linesFirst ? meanwhile(place, nth, adds, builder, joins, reader)
+                            : meanwhile(place, nth, joins, reader, adds, builder);
             build.lines.add(JsonMapper.shared().readTree(line).path("text").asString());
             build.accepted(builder.answer());
             reader.answer().expect(200, "The log is there, and more may come.");
             build.say(word(4));
             build.expectAfter(seen, reader, "Event " + (build.size() - 1) + ONE_STEP);
+            return isHeld;
         }
     }
 
@@ -112,15 +120,19 @@ final class ServerSentEventsLive extends ServerSentEvents {
     }
 
     /// Begins the first and holds it at a place, until the second is answered or waits for it.
-    private void meanwhile(String place, Runnable begin, EventStreamClient first,
-            Runnable between, EventStreamClient second) {
-        Meeting meeting = stage.meeting(place.equals(HISTORY) ? 2 : 1, place);
+    ///
+    /// @return whether the first is held there
+    private boolean meanwhile(String place, int nth, Runnable begin,
+            EventStreamClient first, Runnable between, EventStreamClient second) {
+        Meeting meeting = meetingAt(place, nth);
         begin.run();
-        meeting.first(first::isReadable);
-        transcript.step("# in the middle of that, " + place + ":");
+        boolean isHeld = meeting.first(first::isReadable);
+        transcript.step("# in the middle of that"
+                + (place.equals(Graded.STEP) ? ":" : ", " + place + ":"));
         between.run();
         meeting.second(second::isReadable);
         meeting.letGo();
+        return isHeld;
     }
 
     @Requirement(id = "04.6", points = 3, todo = 4)
@@ -154,11 +166,17 @@ final class ServerSentEventsLive extends ServerSentEvents {
             streamsAre(0, observer,
                     "A reader that came after `done` is still counted, though nothing more comes"
                             + " for it." + LEAVE);
+            about(2);
             String likely =
                     "The reader has `done`: 204 keeps EventSource from coming back.";
-            get(build.path + "/log", "Last-Event-ID", "" + (lines + 1))
-                    .expect(204, likely);
-            get(build.path + "/log?lastEventId=" + (lines + 1)).expect(204, likely);
+            try (EventStreamClient back = connect();
+                    EventStreamClient page = connect()) {
+                back.follow(build.path + "/log", "Last-Event-ID", "" + (lines + 1))
+                        .answer()
+                        .expect(204, likely);
+                page.follow(build.path + "/log?lastEventId=" + (lines + 1)).answer()
+                        .expect(204, likely);
+            }
             try (EventStreamClient stranger = connect()) {
                 Answer answer = stranger.follow(build.path + "/log", "Last-Event-ID",
                         "" + (lines + number(2, 9))).answer();
@@ -170,25 +188,31 @@ final class ServerSentEventsLive extends ServerSentEvents {
             post(build.path + "/lines", json("text", word(3))).expect(409,
                     DONE_ALREADY);
         }
-        finishMeanwhile("before reading");
-        finishMeanwhile("after reading");
-        finishMeanwhile("before joining");
-        finishMeanwhile(HISTORY);
+        about(4);
+        finishMeanwhile("before reading", 1);
+        finishMeanwhile("after reading", 1);
+        finishMeanwhile("before joining", 1);
+        finishMeanwhile(HISTORY, 2);
+        for (int nth = 1; nth <= STEPS && finishMeanwhile(Graded.STEP, nth); nth++);
     }
 
     /// Holds the reader's request at a place, and finishes the build meanwhile.
-    private void finishMeanwhile(String place) {
+    ///
+    /// @return false where it does not come there so often
+    private boolean finishMeanwhile(String place, int nth) {
         Build build = new Build(number(1, 3));
         String status = random.nextBoolean() ? "passed" : "failed";
         String body = json("status", status);
         try (EventStreamClient reader = connect();
                 EventStreamClient builder = reader.another()) {
-            meanwhile(place, () -> reader.follow(build.path + "/log"), reader,
-                    () -> say(builder, build.path + "/finish", body), builder);
+            boolean isHeld = meanwhile(place, nth,
+                    () -> reader.follow(build.path + "/log"),
+                    reader, () -> say(builder, build.path + "/finish", body), builder);
             builder.answer().expect(202, DONE_ALREADY);
             reader.answer().expect(200, "The reader has not seen `done` yet.");
             build.expectAfter(0, reader, NEXT);
             expectDone(build.size() + 1, status, reader);
+            return isHeld;
         }
     }
 

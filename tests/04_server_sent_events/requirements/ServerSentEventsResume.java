@@ -88,8 +88,10 @@ final class ServerSentEventsResume extends ServerSentEvents {
     private void expectReset(Build build, String query, String... headers) {
         try (EventStreamClient reader = build.follow(query, headers)) {
             build.say(word(5));
+            about(3);
             reader.expect("", "reset", "{}",
                     "This log has given no such id: say so with `reset`, which has no id.");
+            about(2);
             build.expectAfter(0, reader, "After `reset` the whole log follows.");
         }
     }

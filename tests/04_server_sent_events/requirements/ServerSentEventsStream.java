@@ -28,12 +28,14 @@ final class ServerSentEventsStream extends ServerSentEvents {
             expectRetry(reader);
             int shown = build.size();
             other.say(word(5));
+            about(4);
             for (int i = 0; i < 3; i++) {
                 build.say(word(6));
                 build.expectAfter(shown++, reader,
                         "A stream stays open, and takes each new line of its own build.");
             }
         }
+        about(2);
         for (String seen : List.of("1", word(3))) {
             try (EventStreamClient reader = connect()) {
                 reader.follow(build.path + "/log", "Last-Event-ID", seen);
@@ -58,10 +60,11 @@ final class ServerSentEventsStream extends ServerSentEvents {
 
     /// The reader has had an event, and must have been told before when to come back.
     private void expectRetry(EventStreamClient reader) {
-        if (reader.retry().equals("1000")) return;
-        throw transcript.failure("retry: 1000",
+        if (reader.retry().equals("1000") && !reader.isRetryInEvent()) return;
+        throw transcript.failure("retry: 1000, and a blank line",
                 reader.retry().isEmpty() ? "no retry before the first event"
-                        : "retry: " + reader.retry(),
+                        : "retry: " + reader.retry() + (reader.isRetryInEvent()
+                                ? ", and no blank line before the first event" : ""),
                 -1, "Every stream begins with `retry: 1000` and a blank line.");
     }
 
@@ -72,7 +75,8 @@ final class ServerSentEventsStream extends ServerSentEvents {
                 " %s", "", "\n%s", "%s\n\n%s", "%s\n", "\r", "%s\r\n\r%s\n\r%s",
                 "  %s\n   %s",
                 ":%s", "%s: %s", "data: %s", "%s\nid: 9\nevent: done\n\ndata: %s",
-                "50%% %d %n", "\\n%s\\", "\t%s\u00e9\u20ac\ud83d\ude00",
+                "50%% %d %n", "\\n%s\\", "\t%s\u00e9\u20ac\ud83d\ude00", " %s \t",
+                "\"%s\" '<b>&amp;%s</b>'", "%s\u0000%s\u0001\u007f", "%s".repeat(5_000),
                 "%s\u2028%s\u0085%s\u000b%s\f"));
         Collections.shuffle(texts, random);
         Build build = new Build(0);

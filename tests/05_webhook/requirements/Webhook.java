@@ -11,10 +11,12 @@ import java.util.List;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /// 05 Webhook: Instagram's post on Facebook.
 abstract sealed class Webhook extends Requirements
         permits WebhookSender, WebhookPosts {
+    private static final int SHOWN = 200;
     static final String SECRET = "It's a Secret to Everybody";
 
     record Post(String id, String caption) {}
@@ -100,20 +102,36 @@ abstract sealed class Webhook extends Requirements
                 && found.get(same).equals(wanted.get(same))) same++;
         String shown = answer.shown();
         int body = shown.length() - answer.text().length();
-        int at = same == found.size() ? -1
-                : nth(shown, '"' + found.get(same).id + '"', same, found);
-        String ids = String.join(", ", wanted.stream()
-                .map(each -> json("id", each.id, "caption", each.caption)).toList());
-        return answer.failure(
-                wanted.isEmpty() ? "no new post" : "of the new posts: " + ids,
-                Math.max(at, body), likely);
+        int at = same == found.size() ? shown.lastIndexOf(']')
+                : nth(shown, quoted(found.get(same).id), same, found);
+        String expected = wanted.isEmpty() ? "no new post"
+                : same == wanted.size() ? "no more than " + same + " new posts"
+                : "new post " + (same + 1) + " of " + wanted.size() + ": "
+                        + shown(wanted.get(same));
+        boolean areThere = found.size() == wanted.size() && found.containsAll(wanted);
+        return answer.failure(expected, Math.max(at, body), areThere
+                ? "These are the posts, but in another order. They are published in the order in"
+                        + " which they came, and those of a batch in its order."
+                : likely);
+    }
+
+    /// A post as JSON, a long one in part.
+    static String shown(Post post) {
+        String caption = post.caption.length() <= SHOWN ? post.caption
+                : post.caption.substring(0, SHOWN) + "... (" + post.caption.length()
+                        + " characters)";
+        return json("id", post.id, "caption", caption);
+    }
+
+    private static String quoted(String text) {
+        return JsonMapper.shared().writeValueAsString(text);
     }
 
     /// Where the id of the post at `index` stands; the same id may stand there before.
     private static int nth(String shown, String id, int index, List<Post> found) {
         int at = shown.indexOf(id);
         for (int i = 0; i < index; i++) {
-            if (id.equals('"' + found.get(i).id + '"')) at = shown.indexOf(id, at + 1);
+            if (id.equals(quoted(found.get(i).id))) at = shown.indexOf(id, at + 1);
         }
         return at;
     }

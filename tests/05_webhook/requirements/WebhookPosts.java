@@ -6,9 +6,12 @@ import grader.requirement.Requirement;
 import grader.stage.Meeting;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.DisplayName;
+import shared.Graded;
 
 /// Which posts are published, and that each of them is once.
 final class WebhookPosts extends Webhook {
@@ -16,6 +19,13 @@ final class WebhookPosts extends Webhook {
     private static final int READS = 5;
     /// How many posts are in a large batch.
     private static final int MANY = 120;
+    private static final String READ = "read";
+    private static final String TWICE =
+            "Both looked whether it is known before either published it. Look and publish in one"
+                    + " step that no other thread can enter.";
+    private static final String LOST =
+            "A post is lost: one thread read the posts, another published, and the first wrote"
+                    + " back what it had read. Let only one in at a time.";
     private static final String STUCK =
             "Deliveries at the same instant must not wait for each other for ever.";
 
@@ -146,20 +156,44 @@ final class WebhookPosts extends Webhook {
                 var other = AsyncClient.besides(one)) {
             boolean isHeld = true;
             for (int nth = 1; isHeld && nth <= READS; nth++) {
-                isHeld = together(nth, one, "a", other, "a")
-                        | together(nth, one, "ab", other, "b")
-                        | together(nth, one, "ab", other, "c");
+                isHeld = together(READ, nth, one, "a", other, "a")
+                        | together(READ, nth, one, "ab", other, "b")
+                        | together(READ, nth, one, "ab", other, "c");
+            }
+            isHeld = true;
+            for (int nth = 1; isHeld && nth <= STEPS; nth++) {
+                isHeld = together(Graded.STEP, nth, one, "a", other, "a")
+                        | together(Graded.STEP, nth, one, "a", other, "b");
             }
         }
     }
 
-    /// A delivery is held where it reads for the nth time what is published. Meanwhile comes
+    /// Expects these posts, each once, in any order.
+    private static void expectEach(Answer answer, List<Post> wanted, List<Post> found) {
+        Set<Post> different = new HashSet<>(found);
+        if (found.size() > different.size()) {
+            found.removeIf(different::remove);
+            throw answer.failure(shown(found.getFirst()) + " once",
+                    answer.shown().lastIndexOf('"' + found.getFirst().id() + '"'),
+                    TWICE);
+        }
+        for (Post each : wanted) {
+            if (!different.contains(each)) {
+                throw answer.failure(shown(each), answer.shown().lastIndexOf(']'),
+                        LOST);
+            }
+        }
+    }
+
+    /// A delivery is held where it reads for the nth time what is published, or at its nth step.
+    /// Meanwhile comes
     /// another post, or a copy of one of its own.
     ///
     /// @param first the names of the posts that are held, a letter each
     /// @param second the name of the other post
     /// @return false where it does not read so often
-    private boolean together(int nth, AsyncClient one, String first, AsyncClient other,
+    private boolean together(String place, int nth, AsyncClient one, String first,
+            AsyncClient other,
             String second) {
         String id = word(8);
         List<Post> wanted = new ArrayList<>();
@@ -167,33 +201,27 @@ final class WebhookPosts extends Webhook {
         boolean copy = first.contains(second);
         if (!copy) wanted.add(new Post(id + second, word(6)));
         Post next = wanted.getLast();
-        Meeting meeting = stage.meeting(nth, "read");
+        Meeting meeting = meetingAt(place, nth);
         transcript.step("# These two at the same instant:");
         send(one, wanted.subList(0, first.length()).toArray(Post[]::new));
         boolean isHeld = meeting.first(one::isThere);
         send(other, next);
-        meeting.second(other::isThere);
+        if (place.equals(READ)) meeting.second(other::isThere);
+        else meeting.secondAt(READ, other::isThere, one::isThere);
         other.get(STUCK).expect(200, copy ? "A copy of this is just being published."
                 : "This is a new post.");
         expectThere(other.look("/posts").get(STUCK), id, next);
         meeting.letGo();
         one.get(STUCK).expect(200, "These are new posts.");
         Answer answer = get("/posts").expect(200, DONE_ALREADY);
-        List<Post> found = posts(answer, id);
-        if (found.size() != wanted.size() || !found.containsAll(wanted)) {
-            throw unlike(answer, wanted, found, found.size() > wanted.size()
-                    ? "Both looked whether it is known before either published it. Look and publish"
-                            + " in one step that no other thread can enter."
-                    : "A post is lost: one thread read the posts, another published, and the first"
-                            + " wrote back what it had read. Let only one in at a time.");
-        }
+        expectEach(answer, wanted, posts(answer, id));
         return isHeld;
     }
 
     private void expectThere(Answer answer, String prefix, Post post) {
         if (posts(answer, prefix).contains(post)) return;
         transcript.curl("GET", "/posts", null);
-        throw answer.failure(json("id", post.id(), "caption", post.caption()), -1,
+        throw answer.failure(shown(post), answer.shown().lastIndexOf(']'),
                 "A delivery of this post has just got its 200, which says that the post"
                         + " is there. If the program ends now, it is lost.");
     }

@@ -70,7 +70,8 @@ public record Build(String classPath, String main, List<String> options) {
             String base = ClassPath.of(exercise, source);
             Map<String, byte[]> classes = compile(exercise.name(), source, file, base);
             Path jar = folder.resolve("submission.jar");
-            write(jar, classes, exercise, source, file);
+            write(jar, Steps.in(classes, source, exercise.untouched(), base), exercise,
+                    source, file);
             return new Build(base + File.pathSeparator + jar, mainOf(classes),
                     Archives.options(base));
         } catch (IOException e) {

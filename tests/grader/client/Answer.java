@@ -18,7 +18,7 @@ import tools.jackson.databind.json.JsonMapper;
 /// @param headers in the order in which they came
 public record Answer(Transcript transcript, int status, String statusLine,
         List<Map.Entry<String, String>> headers, byte[] body) {
-    private static final int SHOWN = 2_000;
+    private static final int SHOWN = 64 * 1024;
 
     public Answer expect(int wanted, String likely) {
         if (status == wanted) return this;

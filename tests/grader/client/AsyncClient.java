@@ -44,7 +44,11 @@ public final class AsyncClient implements AutoCloseable {
         return write("GET", path, null);
     }
 
-    private AsyncClient write(String method, String path, String body,
+    /// Sends a request that is not worth a note.
+    ///
+    /// @param body JSON, or null
+    /// @param headers names and values in turn, beside the body's type
+    public AsyncClient write(String method, String path, String body,
             String... headers) {
         var coming = new CompletableFuture<Answer>();
         answer = coming;

@@ -29,6 +29,7 @@ public final class EventStreamClient implements AutoCloseable {
     private boolean begun;
     private String lastId = "";
     private String retry = "";
+    private boolean retryInEvent;
 
     private EventStreamClient(HttpConnection line) {
         this.line = line;
@@ -138,6 +139,11 @@ public final class EventStreamClient implements AutoCloseable {
         return retry;
     }
 
+    /// Has an event followed a `retry` field without a blank line between them?
+    public boolean isRetryInEvent() {
+        return retryInEvent;
+    }
+
     /// A failure whose caret is at a value of the event at hand.
     private Failure differs(String wanted, String field, int skipped, int column,
             String likely) {
@@ -164,16 +170,19 @@ public final class EventStreamClient implements AutoCloseable {
         String type = "";
         String id = null;
         StringBuilder data = new StringBuilder();
+        boolean hasRetry = false;
         try {
             for (String next = line(); next != null; next = line()) {
                 if (next.isEmpty() && !data.isEmpty()) {
                     data.setLength(data.length() - 1);
+                    retryInEvent |= hasRetry;
                     return new Event(lastId, type.isEmpty() ? "message" : type,
                             "" + data);
                 }
                 if (next.isEmpty()) {
                     type = "";
                     id = null;
+                    hasRetry = false;
                     raw.reset();
                     continue;
                 }
@@ -191,7 +200,10 @@ public final class EventStreamClient implements AutoCloseable {
                         id = value;
                         if (value.indexOf(0) < 0) lastId = value;
                     }
-                    case "retry" -> retry = value.matches("[0-9]+") ? value : retry;
+                    case "retry" -> {
+                        hasRetry = true;
+                        if (value.matches("[0-9]+")) retry = value;
+                    }
                     default -> { // a comment, or unknown
                     }
                 }

@@ -129,7 +129,7 @@ public final class HttpConnection implements AutoCloseable {
 
     /// Waits for an answer, and reads its head only.
     Answer head() {
-        return reading(() -> {
+        return reading(null, () -> {
             String statusLine = headLine();
             if (!statusLine.matches("HTTP/1\\.1 \\d{3}.*")) {
                 throw transcript.failure("an HTTP answer", statusLine, 0,
@@ -149,16 +149,20 @@ public final class HttpConnection implements AutoCloseable {
     Answer withBody(Answer head) {
         int status = head.status();
         if (status < 200 || status == 204 || status == 304) return head;
-        return reading(
+        return reading(head,
                 () -> new Answer(transcript, status, head.statusLine(), head.headers(),
                         body(head)));
     }
 
-    private Answer reading(Reading read) {
+    /// @param head what was read of the answer before, or null
+    private Answer reading(Answer head, Reading read) {
         try {
             return read.answer();
         } catch (SocketTimeoutException e) {
             node.spoil();
+            if (head != null) throw head.failure("the end of the answer", -1,
+                    "The answer has begun, and did not end " + transcript.within()
+                            + ". Is it a stream that stays open?");
             throw transcript.failure("an answer",
                     "nothing " + transcript.within(), -1,
                     "The request is never answered. Does something loop or wait, or does"

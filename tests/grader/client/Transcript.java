@@ -5,6 +5,8 @@ import grader.stage.Stage;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.StringJoiner;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import shared.Graded;
 
 /// What a requirement has sent so far, as its author would repeat it by hand: on the exercise's
@@ -12,12 +14,17 @@ import shared.Graded;
 public final class Transcript {
     private static final int STEPS = 8;
     private static final int IDLE_MS = 5_000;
+    private static final int MOST_MS = 15_000;
+    private static final Pattern REPEATED =
+            Pattern.compile("((?:%[0-9A-F]{2}|\\w){1,12}?)\\1{19,}");
 
-    /// How long anything that ought to happen may take, in milliseconds.
-    public final int soon = Patience.ms(IDLE_MS);
+    /// How long anything that ought to happen may take, in milliseconds. However busy the
+    /// machine is, what comes after 25 seconds by itself does not come soon.
+    public final int soon = Math.min(Patience.ms(IDLE_MS), MOST_MS);
     private final List<String> all = new ArrayList<>();
     private final Stage stage;
     private final int usualPort;
+    private int todo;
 
     public Transcript(Stage stage, int usualPort) {
         this.stage = stage;
@@ -27,6 +34,16 @@ public final class Transcript {
     /// What is said of something that ought to have happened.
     public String within() {
         return "within " + soon / 1000 + " s";
+    }
+
+    /// From now on, where something does not hold, this TODO is to be looked at.
+    public void about(int number) {
+        todo = number;
+    }
+
+    /// The TODO to look at, or 0 where none was named.
+    public int todo() {
+        return todo;
     }
 
     /// Notes a step; a long one in part.
@@ -47,13 +64,24 @@ public final class Transcript {
         if (method.equals("HEAD")) line.add("--head");
         else if (!method.equals(body == null ? "GET" : "POST")) line
                 .add("-X " + method);
-        line.add(quote("http://localhost:" + stage.first().port() + path));
+        line.add(shortened("http://localhost:" + stage.first().port() + path));
         if (body != null) line.add("-H 'Content-Type: application/json'");
         for (int i = 0; i < headers.length; i += 2) {
             line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
         }
         if (body != null) line.add("-d " + quote(body));
         step(line.toString());
+    }
+
+    /// A URL; what it repeats often is not spelled out.
+    private static String shortened(String url) {
+        Matcher found = REPEATED.matcher(url);
+        if (!found.find()) return quote(url);
+        return quote(url.substring(0, found.start())) + "$(printf '"
+                + found.group(1).replace("%", "%%") + "%.0s' {1.."
+                + found.group().length() / found.group(1).length() + "})"
+                + (found.end() == url.length() ? ""
+                        : quote(url.substring(found.end())));
     }
 
     /// As bash and zsh read it, in one line.

@@ -126,6 +126,12 @@ public final class WebSocketClient implements AutoCloseable {
         return await(json, null, likely);
     }
 
+    /// The messages that have come and that nobody has asked for yet.
+    public List<JsonNode> heard() {
+        return inbox.stream().filter(each -> !each.isEnd).map(each -> parse(each.text))
+                .toList();
+    }
+
     /// Has a message with the members of `json` come that nobody has asked for yet?
     public boolean hasHeard(String json) {
         JsonNode wanted = parse(json);

@@ -10,6 +10,7 @@ import java.util.List;
 /// A verdict as text for a terminal.
 public final class Report {
     private static final int BODY_LINES = 16;
+    private static final int WIDTH = 400;
 
     private final boolean colour;
 
@@ -163,7 +164,8 @@ public final class Report {
             text.append(indent("sent", failure.sent.stream()
                     .flatMap(each -> visible(each).lines()).toList()));
         }
-        text.append(indent("expected", visible(failure.expected).lines().toList()));
+        text.append(indent("expected", visible(failure.expected).lines()
+                .map(each -> part(each, 0)).toList()));
         text.append(indent("got", got(failure)));
         text.append(indent("likely", visible(failure.likely).lines().toList()));
         text.append(indent("where", List.of(where(verdict, result.todo()))));
@@ -188,17 +190,29 @@ public final class Report {
         for (String line : failure.got.split("\n", -1)) {
             int column = failure.caret - at;
             boolean here = failure.caret >= 0 && column >= 0 && column <= line.length();
-            if (here || shown.size() < BODY_LINES) shown.add(visible(line));
-            if (here) {
-                shown.add(
-                        " ".repeat(visible(line.substring(0, column)).length()) + "^");
-                last = shown.size();
-            }
             at += line.length() + 1;
+            if (!here && shown.size() >= BODY_LINES) continue;
+            int from = here ? Math.max(0, column - WIDTH / 2) : 0;
+            shown.add(visible(part(line, from)));
+            if (!here) continue;
+            String before = before(from) + line.substring(from, column);
+            shown.add(" ".repeat(visible(before).length()) + "^");
+            last = shown.size();
         }
         while (shown.size() > Math.max(1, last)
                 && shown.getLast().isBlank()) shown.removeLast();
         return shown;
+    }
+
+    /// So much of a line as a terminal shows well.
+    private static String part(String line, int from) {
+        int end = Math.min(line.length(), from + WIDTH);
+        return before(from) + line.substring(from, end) + (end == line.length() ? ""
+                : "... (" + (line.length() - end) + " characters)");
+    }
+
+    private static String before(int from) {
+        return from == 0 ? "" : "(" + from + " characters) ...";
     }
 
     private String indent(String label, List<String> lines) {

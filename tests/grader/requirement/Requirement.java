@@ -16,6 +16,6 @@ public @interface Requirement {
 
     int points();
 
-    /// The TODO to look at where it does not hold.
+    /// The TODO to look at where it does not hold, unless a check names its own.
     int todo();
 }

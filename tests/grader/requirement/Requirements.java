@@ -7,6 +7,7 @@ package grader.requirement;
 
 import grader.client.Answer;
 import grader.client.HttpConnection;
+import grader.stage.Meeting;
 import grader.stage.Stage;
 import grader.stage.Node;
 import grader.client.Transcript;
@@ -27,6 +28,7 @@ import org.junit.jupiter.api.extension.ExtensionContext.StoreScope;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.platform.engine.support.store.Namespace;
 import org.junit.platform.launcher.LauncherSession;
+import shared.Graded;
 import tools.jackson.databind.json.JsonMapper;
 
 /// What the requirements of every exercise use: the running submission, a client that notes what it
@@ -36,6 +38,9 @@ import tools.jackson.databind.json.JsonMapper;
 @TestMethodOrder(Requirements.ById.class)
 public abstract class Requirements {
     protected static final String DONE_ALREADY = "This part was done already.";
+
+    /// How many steps of the learner's own code a thread is held at, one after the other, at most.
+    protected static final int STEPS = 60;
 
     private Context context;
     protected Stage stage;
@@ -70,6 +75,11 @@ public abstract class Requirements {
         public List<String> steps() {
             return transcript == null ? List.of() : transcript.steps();
         }
+
+        /// The TODO that its latest check is about, or 0 where it has named none.
+        public int todo() {
+            return transcript == null ? 0 : transcript.todo();
+        }
     }
 
     /// Requirements are decided in the order of their ids.
@@ -101,6 +111,21 @@ public abstract class Requirements {
     @AfterEach
     final void end() {
         stage.letGo();
+    }
+
+    /// A meeting whose first thread is held where it comes to a place for the `nth` time, or, at
+    /// [Graded#STEP], before the `nth` step of the learner's own code.
+    protected Meeting meetingAt(String place, int nth) {
+        if (!place.equals(Graded.STEP)) return stage.meeting(nth, place);
+        try (HttpConnection line = connect(null)) {
+            line.ask("HEAD", "/_/ready", null, Graded.STEP_HEADER, "" + nth);
+        }
+        return stage.meeting(1, place);
+    }
+
+    /// From here on the checks are about this TODO, and no more about that of the requirement.
+    protected void about(int todo) {
+        transcript.about(todo);
     }
 
     /// A connection, on another I/O thread than `other`, which may be null.

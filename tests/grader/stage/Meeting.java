@@ -52,9 +52,9 @@ public final class Meeting {
     ///
     /// @return whether it is held
     public boolean first(BooleanSupplier done) {
-        Stage.until(both ? BOTH_MS : FIRST_MS,
+        Stage.until(Patience.ms(both ? BOTH_MS : FIRST_MS),
                 () -> isHeld(LOOK_MS) || done.getAsBoolean());
-        boolean isHeld = isHeld(LATE_MS);
+        boolean isHeld = isHeld(Patience.ms(LATE_MS));
         if (!both) pauses.holdNoMore();
         return isHeld;
     }
@@ -76,16 +76,36 @@ public final class Meeting {
     }
 
     /// Waits until the second thread is done, or needs a lock of the first one: a second at most,
-    /// as some waits do not show. Where it waits for the first, both go on; where it is held as
+    /// as some waits do not show, and less where that has happened before. Where it waits for the first, both go on; where it is held as
     /// well, it goes on, and the first is still held.
     public Second second(BooleanSupplier done) {
         if (first == null) return Second.ALONE;
-        Stage.until(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()
+        waitFor(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()
                 || done.getAsBoolean() || first.blocksAnother(LOCK_MS));
         if (both && pauses.releaseMore()) return Second.HELD;
         if (done.getAsBoolean()) return Second.PASSED;
         letGo();
         return Second.WAITS;
+    }
+
+    /// Holds the second thread at a place, and lets the first one go on before it: they are in the
+    /// same lines of code at once, if the program lets them.
+    public void secondAt(String place, BooleanSupplier secondDone,
+            BooleanSupplier firstDone) {
+        if (first == null) return;
+        pauses.hold(1, place);
+        Pauses.Held[] second = new Pauses.Held[1];
+        waitFor(SECOND_MS, () -> (second[0] = pauses.next(LOCK_MS)) != null
+                || secondDone.getAsBoolean() || first.blocksAnother(LOCK_MS));
+        pauses.holdNoMore();
+        first.close();
+        if (second[0] != null) waitFor(SECOND_MS,
+                () -> firstDone.getAsBoolean() || second[0].blocksAnother(LOCK_MS));
+        letGo();
+    }
+
+    private void waitFor(int ms, BooleanSupplier done) {
+        if (!Stage.until(pauses.patience(ms), done)) pauses.unseen();
     }
 
     /// Lets all go on that are held.

@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Queue;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -44,10 +46,14 @@ final class Pauses implements AutoCloseable {
         }
     }
 
+    private static final int HALVED = 5;
+
     private final BlockingQueue<Held> untold = new LinkedBlockingQueue<>();
     private final Queue<Held> told = new ConcurrentLinkedQueue<>();
     private Set<String> holding = Set.of();
     private int passing;
+    private int unseen;
+    private final Map<String, Long> numbers = new ConcurrentHashMap<>();
     private final Reception reception = new Reception(this::arrive);
 
     int port() {
@@ -102,16 +108,43 @@ final class Pauses implements AutoCloseable {
         told.clear();
     }
 
+    /// A thread has waited for a held one, and not for a lock that shows.
+    void unseen() {
+        unseen++;
+    }
+
+    /// How often that has happened.
+    int timesUnseen() {
+        return unseen;
+    }
+
+    /// How long to wait for what takes so many milliseconds at most on an idle machine, as long as
+    /// all waits show.
+    int patience(int ms) {
+        return Patience.ms(ms >> Math.min(unseen, HALVED));
+    }
+
+    /// The number that was told last at a place; it is forgotten then.
+    ///
+    /// @return null where there is none
+    Long number(String place) {
+        return numbers.remove(place);
+    }
+
     private void arrive(Socket socket) {
         Held thread = new Held(socket);
         try {
-            StringBuilder place = new StringBuilder();
+            StringBuilder line = new StringBuilder();
             for (int next = socket.getInputStream().read(); next > '\n'; next = socket
                     .getInputStream().read()) {
-                place.append((char) next);
+                line.append((char) next);
+            }
+            String[] place = line.toString().split("=", 2);
+            if (place.length > 1 && place[1].matches("-?\\d{1,18}")) {
+                numbers.put(place[0], Long.parseLong(place[1]));
             }
             synchronized (this) {
-                if (holding.contains(place.toString())
+                if (holding.contains(place[0])
                         && passing-- <= 0) untold.add(thread);
                 else thread.close();
             }

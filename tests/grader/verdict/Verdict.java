@@ -10,7 +10,7 @@ import java.util.List;
 /// @param learner whose it is in a class, or null
 /// @param file the submission, or null where there is none
 /// @param trouble why nothing could be decided, or null: it does not compile, is never ready, ...
-/// @param note something else to know, or null: a file changed while it was graded
+/// @param note something else to know, or null: a file changed while it was graded, ...
 /// @param results one for each requirement, in order
 /// @param todos those of the submission's text
 /// @param ms how long it took
