@@ -114,7 +114,7 @@ class Log {
     }
 
     synchronized Map<String, Long> state() {
-        return Map.of("id", last, "published", last - start);
+        return Map.of("id", last, "published", last - start, "ended", ended ? 1L : 0L);
     }
 }
 

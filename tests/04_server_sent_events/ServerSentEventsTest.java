@@ -779,4 +779,17 @@ class ServerSentEventsTest {
             chromium.see("#A .big", "^open$");
         }
     }
+
+    @Test
+    @DisplayName("the page: a reload is a fresh start, also of a feed that has ended")
+    void reload() throws Exception {
+        try (Server own = Server.start(LESSON);
+                Chromium chromium = Chromium.open(own)) {
+            chromium.click("end");
+            chromium.see("#outcome", "got 204 and closed for good");
+            chromium.page.reload();
+            chromium.see("#A .big", "^open$");
+            chromium.see("#A .log li", "^Opened anew$");
+        }
+    }
 }
