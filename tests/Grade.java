@@ -28,6 +28,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -89,6 +90,8 @@ class Grade {
                         List.of();
         @Option(names = "--solution",
                 description = "Grade solutions/ in place of exercises/.") boolean solution;
+        @Option(names = "--untouched", hidden = true,
+                description = "Grade what reset puts in place.") boolean untouched;
         @Option(names = "--class", paramLabel = "FOLDER",
                 description = "Grade a folder that has a folder for each learner.") Path classroom;
         @Option(names = "--json", paramLabel = "FILE",
@@ -104,12 +107,15 @@ class Grade {
             if (classroom != null) return gradeClass(chosen);
             List<Exercise> exercises = names.isEmpty() ? Exercise.all()
                     : names.stream().map(Exercise::named).toList();
+            if (solution) exercises.forEach(Grades::expectSolution);
             Grading.warm();
             List<Verdict> verdicts = new ArrayList<>();
-            Grading.all(exercises, solution, chosen, doing -> progress(doing),
+            Function<Exercise, Path> submission = solution ? Exercise::solution
+                    : untouched ? Exercise::untouchedFile : Exercise::file;
+            Grading.all(exercises, submission, chosen, doing -> progress(doing),
                     verdict -> {
                         verdicts.add(verdict);
-                        if (!solution) verdict.keep();
+                        if (!solution && !untouched) verdict.keep();
                         Terminal.line("");
                         System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
                                 : REPORT.brief(verdict));
@@ -119,6 +125,12 @@ class Grade {
             Archives.prepare(exercises, doing -> progress(doing));
             Terminal.line("");
             return code(verdicts);
+        }
+
+        private static void expectSolution(Exercise exercise) {
+            if (Files.exists(exercise.solution())) return;
+            throw new Trouble("solutions/" + exercise + ".java is not there:"
+                    + " this course was given without it.");
         }
 
         private int gradeClass(long chosen) {

@@ -400,6 +400,33 @@ class CommandsTest {
     }
 
     @Test
+    @DisplayName("without solutions/, as a class may get the course, only grade --solution says so")
+    void withoutSolutions() throws Exception {
+        Path aside = Files.move(repo.resolve("solutions"), temp.resolve("aside"));
+        try {
+            assertTrue(run(1, "grade").out.contains("not begun"));
+            assertTrue(run(1, "grade", "05").out.contains("TODO 1 is still open"));
+            Files.writeString(file, solved);
+            assertTrue(run(0, "grade", "01").out.contains("11 of 11 points"));
+            run(0, "reset", "01");
+            assertEquals(untouched, Files.readString(file));
+            run(0, "undo", "01");
+            for (int time = 0; time < 2; time++) run(0, "hint", "01.1");
+            Result last = run(0, "hint", "01.1");
+            assertTrue(last.out.endsWith("That was the last one.\n"), last.out);
+            assertTrue(run("doctor").out.contains("Offline: all libraries"));
+            Path learner = Files.createDirectories(temp.resolve("stripped/ada"));
+            Files.writeString(learner.resolve(file.getFileName()), untouched);
+            assertTrue(run(0, "grade", "--class", learner.getParent().toString()).out
+                    .contains("ada          -"));
+            assertEquals("solutions/01_short_polling.java is not there: this course"
+                    + " was given without it.", run(2, "grade", "--solution", "1").err);
+        } finally {
+            Files.move(aside, repo.resolve("solutions"));
+        }
+    }
+
+    @Test
     @DisplayName("a program that rewrites the exercises is told, and what it took can be had back")
     void tampering() throws Exception {
         String bad = solved.replace("    void main() {\n", """

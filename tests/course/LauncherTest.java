@@ -277,6 +277,11 @@ class LauncherTest {
         for (String script : kept) assertSays("4", script, "4", jar);
         Files.delete(repo.resolve("tests/c.java"));
         for (String script : kept) assertSays("5", script, "5", jar);
+        RepoCopy.delete(repo.resolve("solutions"));
+        for (String script : kept) {
+            says("5", script, jar);
+            assertSays("5", script, "6", jar);
+        }
         Path moved = Files.move(jar, temp.resolve("moved jar"));
         for (String script : kept) assertSays("6", script, "6", moved);
         Path jdk = jdk(temp.resolve("jdk"), "25.0.9");

@@ -100,9 +100,14 @@ public record Exercise(String name) {
         return Repo.root().resolve("tests").resolve(name);
     }
 
-    /// The exercise before anybody has touched it: its solution with the holes open.
+    /// The exercise before anybody has touched it. `./jbang format` writes it from the solution,
+    /// without which a class may be given the course.
+    public Path untouchedFile() {
+        return tests().resolve("untouched.java.txt");
+    }
+
     public String untouched() {
-        return open(Repo.read(solution()));
+        return Repo.read(untouchedFile());
     }
 
     /// Has nobody worked on this file yet?

@@ -137,8 +137,9 @@ public final class Snapshots {
                     : each.getFileName().toString().replace(".java", "")
                             .equals(wanted.replace(".java", ""));
             if (!meant) continue;
-            byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
-            if (now != null && !Arrays.equals(now, untouched)) keep(exercise, now);
+            if (now != null && !exercise.isUntouched(exercise.file())) {
+                keep(exercise, now);
+            }
             put(exercise, then);
             return each;
         }

@@ -3,6 +3,7 @@ package grader.report;
 import grader.repo.Exercise;
 import grader.repo.Progress;
 import grader.repo.Trouble;
+import java.nio.file.Files;
 import java.util.List;
 
 /// The hints of the exercises, one at a time.
@@ -27,8 +28,9 @@ public final class Hints {
         }
         return text.append(shown < hints.size()
                 ? "Again for the next one: ./jbang hint " + wanted
-                : "That was the last one. The solution: solutions/" + exercise.name()
-                        + ".java")
+                : "That was the last one." + (Files.exists(exercise.solution())
+                        ? " The solution: solutions/" + exercise.name() + ".java"
+                        : ""))
                 .toString();
     }
 }

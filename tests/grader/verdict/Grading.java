@@ -24,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.engine.JupiterTestEngine;
 import org.junit.platform.engine.TestExecutionResult;
@@ -73,15 +74,16 @@ public final class Grading implements TestExecutionListener {
     /// Grades exercises, two at a time. Where there are several, one that nobody has worked on is
     /// not run.
     ///
-    /// @param solution whether to grade the solutions in place of the learner's files
+    /// @param submission which file of an exercise is to be graded
     /// @param done hears the verdicts in order, each as soon as it is known
-    public static void all(List<Exercise> exercises, boolean solution,
-            long seed, Consumer<String> progress, Consumer<Verdict> done) {
+    public static void all(List<Exercise> exercises,
+            Function<Exercise, Path> submission, long seed, Consumer<String> progress,
+            Consumer<Verdict> done) {
         var files = Snapshots.all();
         Map<Exercise, CompletableFuture<Verdict>> verdicts = new LinkedHashMap<>();
         try (var pool = Executors.newFixedThreadPool(SIDE_BY_SIDE)) {
             for (Exercise each : exercises) {
-                Path file = solution ? each.solution() : each.file();
+                Path file = submission.apply(each);
                 verdicts.put(each, exercises.size() > 1 && each.isUntouched(file)
                         ? CompletableFuture.completedFuture(
                                 untouched(each, file))
