@@ -427,19 +427,48 @@ class CommandsTest {
     }
 
     @Test
-    @DisplayName("a program that rewrites the exercises is told, and what it took can be had back")
+    @DisplayName("of a program that writes into the course just that is told, and the way back that is named works")
     void tampering() throws Exception {
         String bad = solved.replace("    void main() {\n", """
                     void main() throws java.io.IOException {
-                        var mine = java.nio.file.Path.of("%s");
-                        java.nio.file.Files.writeString(mine, "gone");
-                """.formatted(file));
+                        var repo = java.nio.file.Path.of("%s");
+                        java.nio.file.Files.writeString(
+                                repo.resolve("exercises/01_short_polling.java"), "gone");
+                        java.nio.file.Files.writeString(
+                                repo.resolve("tests/01_short_polling/hints.md"), "gone");
+                        java.nio.file.Files.writeString(
+                                repo.resolve("tests/grader/New.java"), "no Java");
+                        for (var each : repo.resolve("solutions").toFile().listFiles()) {
+                            each.delete();
+                        }
+                        repo.resolve("solutions").toFile().delete();
+                """.formatted(repo));
         Files.writeString(file, bad);
-        Result result = run("grade", "01");
-        assertTrue(result.out.contains("the file of exercise 01 changed"), result.out);
+        git(repo, "init", "-q");
+        git(repo, "add", "exercises", "solutions", "tests");
+        git(repo, "commit", "-q", "-m", "The course");
+        Path other = repo.resolve("solutions/02_long_polling.java");
+        byte[] solution = Files.readAllBytes(other);
+        String said = run("grade", "01").out;
+        assertTrue(said.contains("""
+                While this was graded, files changed. If it was not you, a program did it:
+                  changed  exercises/01_short_polling.java
+                  deleted  solutions
+                  changed  tests/01_short_polling/hints.md
+                  new      tests/grader/New.java
+                Delete what is new; what was there comes back with
+                  git restore solutions tests/01_short_polling/hints.md
+                  ./jbang undo 01
+                """), said);
         assertEquals("gone", Files.readString(file));
-        run(0, "undo", "01");
+        Files.delete(repo.resolve("tests/grader/New.java"));
+        for (String line : said.lines().toList()) {
+            if (line.matches("  (git|./jbang) .*")) shell(line);
+        }
+        RepoCopy.delete(repo.resolve(".git"));
         assertEquals(bad, Files.readString(file));
+        assertArrayEquals(solution, Files.readAllBytes(other));
+        assertTrue(run(0, "hint", "01.1").out.contains("1 of 3"));
     }
 
     @Test
@@ -459,7 +488,8 @@ class CommandsTest {
                 """.formatted(file));
         Files.writeString(repo.resolve("exercises/" + second + ".java"), bad);
         Result result = run(2, "grade", "01", "02");
-        for (String said : List.of(" 11 of 11  done", "the file of exercise 01 changed",
+        for (String said : List.of(" 11 of 11  done",
+                "changed  exercises/01_short_polling.java",
                 " 0 of 12  It was stopped before it was ready")) {
             assertTrue(result.out.contains(said), result.out);
         }

@@ -4,9 +4,9 @@ import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass
 
 import grader.build.Build;
 import grader.client.Failure;
+import grader.repo.Changes;
 import grader.repo.Exercise;
 import grader.repo.Repo;
-import grader.repo.Snapshots;
 import grader.repo.Trouble;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
@@ -68,7 +68,7 @@ public final class Grading implements TestExecutionListener {
     /// @param progress hears what is being done
     public static Verdict of(Exercise exercise, Path file, long seed,
             Consumer<String> progress) {
-        return new Grading(exercise, file, seed).verdict(Snapshots.all(), progress);
+        return new Grading(exercise, file, seed).verdict(new Changes(), progress);
     }
 
     /// Grades exercises, two at a time. Where there are several, one that nobody has worked on is
@@ -79,7 +79,7 @@ public final class Grading implements TestExecutionListener {
     public static void all(List<Exercise> exercises,
             Function<Exercise, Path> submission, long seed, Consumer<String> progress,
             Consumer<Verdict> done) {
-        var files = Snapshots.all();
+        Changes changes = new Changes();
         Map<Exercise, CompletableFuture<Verdict>> verdicts = new LinkedHashMap<>();
         try (var pool = Executors.newFixedThreadPool(SIDE_BY_SIDE)) {
             for (Exercise each : exercises) {
@@ -88,7 +88,7 @@ public final class Grading implements TestExecutionListener {
                         ? CompletableFuture.completedFuture(
                                 untouched(each, file))
                         : CompletableFuture.supplyAsync(
-                                () -> new Grading(each, file, seed).verdict(files,
+                                () -> new Grading(each, file, seed).verdict(changes,
                                         doing -> progress
                                                 .accept(each.number() + ": " + doing)),
                                 pool));
@@ -99,8 +99,8 @@ public final class Grading implements TestExecutionListener {
 
     /// Compiles, starts and checks. A [Trouble] becomes the verdict's.
     ///
-    /// @param files the exercises' files as they ought to be; afterwards as they are
-    private Verdict verdict(Map<Exercise, byte[]> files, Consumer<String> progress) {
+    /// @param changes knows the files as they ought to be
+    private Verdict verdict(Changes changes, Consumer<String> progress) {
         long began = System.nanoTime();
         Path folder = null;
         try {
@@ -120,7 +120,7 @@ public final class Grading implements TestExecutionListener {
             if (folder != null) Repo.delete(folder);
         }
         return new Verdict(exercise, null, Repo.shown(file), seed, trouble,
-                Snapshots.keepChanged(files), List.copyOf(results.values()),
+                changes.told(), List.copyOf(results.values()),
                 Files.isReadable(file) ? todos(file) : List.of(),
                 (System.nanoTime() - began) / 1_000_000);
     }
