@@ -184,8 +184,10 @@ class LauncherTest {
         for (String[] words : new String[][] {{}, {"help"}, {"list"}, {"--help"}}) {
             var result = run(temp, words);
             assertEquals(0, result.code);
-            assertTrue(result.out.matches("(?s)On the Wire.* \\./jbang websocket +Lesson"
-                    + " 03, .* \\./jbang watch +Grades .*"), result.out);
+            assertTrue(
+                    result.out.matches("(?s)On the Wire.* \\./jbang websocket +Lesson"
+                            + " 03, .* \\./jbang watch +Grades .*"),
+                    result.out);
             assertFalse(result.out.contains("\""), result.out);
         }
         for (var typed : Map.of("wacth", "watch", "gradee", "grade", "websockt",
@@ -249,7 +251,8 @@ class LauncherTest {
     @Test
     @DisplayName("shows what Maven says when it fails, and tries again the next time")
     void reportsFailure() throws Exception {
-        program("mvn", OUTPUT + "echo '[INFO] Scanning'; echo '[ERROR] no network'; exit 1");
+        program("mvn",
+                OUTPUT + "echo '[INFO] Scanning'; echo '[ERROR] no network'; exit 1");
         var result = run(repo, "hello", "0");
         assertEquals(2, result.code);
         assertEquals("", result.out);

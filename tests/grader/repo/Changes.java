@@ -137,7 +137,8 @@ public final class Changes {
             text.add("  and " + (lines.size() - SHOWN) + " more; see `git status`");
         }
         boolean isNew = lines.stream().anyMatch(each -> each.startsWith("new "));
-        text.add((isNew ? "Delete what is new; what" : "What") + " was there comes back with");
+        text.add((isNew ? "Delete what is new; what" : "What")
+                + " was there comes back with");
         if (!course.isEmpty()) text.add("  " + restore(course));
         undo.forEach(each -> text.add("  " + each));
         return String.join("\n", text);

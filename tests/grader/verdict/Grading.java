@@ -52,6 +52,7 @@ public final class Grading implements TestExecutionListener {
     private final long seed;
     private final int eachMs = Patience.ms(EACH_MS);
     private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
+    private Consumer<String> progress;
     private Stage stage;
     private Requirements.Context context;
     private String trouble;
@@ -101,7 +102,9 @@ public final class Grading implements TestExecutionListener {
     ///
     /// @param changes knows the files as they ought to be
     private Verdict verdict(Changes changes, Consumer<String> progress) {
+        this.progress = progress;
         long began = System.nanoTime();
+        String state = file.equals(exercise.file()) ? exercise.state() : null;
         Path folder = null;
         try {
             for (var each : undecided(exercise)) results.put(each.id(), each);
@@ -111,7 +114,6 @@ public final class Grading implements TestExecutionListener {
             context = new Requirements.Context(stage, seed, exercise.port());
             progress.accept("starting");
             stage.node(Stage.A);
-            progress.accept("checking");
             check();
         } catch (Trouble e) {
             trouble = e.getMessage();
@@ -122,18 +124,18 @@ public final class Grading implements TestExecutionListener {
         return new Verdict(exercise, null, Repo.shown(file), seed, trouble,
                 changes.told(), List.copyOf(results.values()),
                 Files.isReadable(file) ? todos(file) : List.of(),
-                (System.nanoTime() - began) / 1_000_000);
+                (System.nanoTime() - began) / 1_000_000, state);
     }
 
     /// The verdict of a file that nobody has worked on: every TODO is open. Known without a run.
-    private static Verdict untouched(Exercise exercise, Path file) {
+    public static Verdict untouched(Exercise exercise, Path file) {
         var results = undecided(exercise).stream()
                 .map(each -> new Verdict.Result(each.id(), each.sentence(),
                         each.points(), each.todo(), false, Failure.stillOpen(
                                 each.todo(), List.of(), "code", "none", -1)))
                 .toList();
         return new Verdict(exercise, null, Repo.shown(file), 0, null, null, results,
-                Exercise.todos(Repo.read(file)), 0);
+                Exercise.todos(Repo.read(file)), 0, null);
     }
 
     private static List<Exercise.Todo> todos(Path file) {
@@ -215,10 +217,22 @@ public final class Grading implements TestExecutionListener {
     }
 
     @Override
+    public void executionStarted(TestIdentifier test) {
+        if (requirement(test) != null) {
+            progress.accept("checking " + requirement(test).id());
+        }
+    }
+
+    /// What a test decides about, or null.
+    private static Requirement requirement(TestIdentifier test) {
+        return test.getSource().orElse(null) instanceof MethodSource method
+                ? method.getJavaMethod().getAnnotation(Requirement.class)
+                : null;
+    }
+
+    @Override
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
-        if (!(test.getSource().orElse(null) instanceof MethodSource method)) return;
-        Requirement requirement =
-                method.getJavaMethod().getAnnotation(Requirement.class);
+        Requirement requirement = requirement(test);
         if (requirement == null) return;
         var before = results.get(requirement.id());
         Failure failure = result.getThrowable().map(this::failure).orElse(null);
