@@ -33,7 +33,7 @@ import shared.course.Course;
 /// that are too long. Comments, text blocks and all other line breaks are the author's.
 /// And it copies what stands in one place to where it is read: from [Course] the lessons to the
 /// README, the catalog and the scripts' descriptions; from the heads in shared/ the versions of
-/// libraries to the scripts that name them too. Only the course's own files count, not what lies
+/// libraries to the scripts that name them too; and from the solutions the untouched exercises. Only the course's own files count, not what lies
 /// beside them.
 class Format {
     private static final List<String> SCRIPTS =
@@ -64,7 +64,7 @@ class Format {
         }
         for (var each : wanted(root).entrySet()) {
             Path file = root.resolve(each.getKey());
-            if (Files.readString(file).equals(each.getValue())) continue;
+            if (now(file).equals(each.getValue())) continue;
             Files.writeString(file, each.getValue());
             System.out.println(each.getKey());
         }
@@ -74,12 +74,21 @@ class Format {
         return Files.readString(file).replace("\r\n", "\n");
     }
 
+    /// As it is, or empty where there is none.
+    private static String now(Path file) throws IOException {
+        return Files.exists(file) ? Files.readString(file) : "";
+    }
+
+    private static String path(Path root, Path file) {
+        return root.relativize(file).toString().replace('\\', '/');
+    }
+
     /// One message for each Java file below `root` that is not formatted, and for each copy that
     /// does not say what its origin says.
     static List<String> check(Path root) throws IOException {
         List<String> found = new ArrayList<>();
         for (var each : wanted(root).entrySet()) {
-            String text = Files.readString(root.resolve(each.getKey()));
+            String text = now(root.resolve(each.getKey()));
             if (!each.getValue().equals(text)) {
                 found.add(each.getKey() + firstDifference(text, each.getValue()));
             }
@@ -91,7 +100,7 @@ class Format {
     private static Map<String, String> wanted(Path root) throws IOException {
         Map<String, String> files = new TreeMap<>();
         for (Path file : files(root)) {
-            files.put(root.relativize(file).toString().replace('\\', '/'),
+            files.put(path(root, file),
                     GLOB.matcher(format(file, read(file))).replaceAll("$1[A-Z]*"));
         }
         files.put("README.md", read(root.resolve("README.md")).replaceFirst(
@@ -117,6 +126,10 @@ class Format {
                                         Matcher.quoteReplacement(
                                                 "//DESCRIPTION " + description)));
             }
+            String solution = files.get("solutions/" + each.name() + ".java");
+            if (solution == null) continue;
+            Exercise exercise = new Exercise(each.name());
+            files.put(path(root, exercise.untouchedFile()), exercise.open(solution));
         }
         return files;
     }

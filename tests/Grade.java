@@ -22,17 +22,22 @@ import grader.repo.Trouble;
 import grader.verdict.Verdict;
 import grader.command.Watch;
 import grader.report.Terminal;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 
 /// What a learner types: grade, watch, hint, reset, undo, doctor. Exit code 0 where all is well, 1
 /// where something fails, 2 where nothing could be done.
@@ -89,6 +94,8 @@ class Grade {
                         List.of();
         @Option(names = "--solution",
                 description = "Grade solutions/ in place of exercises/.") boolean solution;
+        @Option(names = "--untouched", hidden = true,
+                description = "Grade what reset puts in place.") boolean untouched;
         @Option(names = "--class", paramLabel = "FOLDER",
                 description = "Grade a folder that has a folder for each learner.") Path classroom;
         @Option(names = "--json", paramLabel = "FILE",
@@ -104,16 +111,21 @@ class Grade {
             if (classroom != null) return gradeClass(chosen);
             List<Exercise> exercises = names.isEmpty() ? Exercise.all()
                     : names.stream().map(Exercise::named).toList();
+            if (solution) exercises.forEach(Grades::expectSolution);
             Grading.warm();
             List<Verdict> verdicts = new ArrayList<>();
-            Grading.all(exercises, solution, chosen, doing -> progress(doing),
+            Function<Exercise, Path> submission = solution ? Exercise::solution
+                    : untouched ? Exercise::untouchedFile : Exercise::file;
+            Grading.all(exercises, submission, chosen, doing -> progress(doing),
                     verdict -> {
+                        if (Terminal.isEnding()) return;
                         verdicts.add(verdict);
-                        if (!solution) verdict.keep();
+                        if (!solution && !untouched) verdict.keep();
                         Terminal.line("");
                         System.out.print(exercises.size() == 1 ? REPORT.whole(verdict)
                                 : REPORT.brief(verdict));
                     });
+            if (Terminal.isEnding()) return 2;
             write(verdicts);
             System.out.println(REPORT.end(verdicts, chosen));
             Archives.prepare(exercises, doing -> progress(doing));
@@ -121,8 +133,15 @@ class Grade {
             return code(verdicts);
         }
 
+        private static void expectSolution(Exercise exercise) {
+            if (Files.exists(exercise.solution())) return;
+            throw new Trouble("solutions/" + exercise + ".java is not there:"
+                    + " this course was given without it.");
+        }
+
         private int gradeClass(long chosen) {
             var learners = Classroom.grade(classroom, chosen, doing -> progress(doing));
+            if (Terminal.isEnding()) return 2;
             Terminal.line("");
             System.out.print(Classroom.table(learners));
             System.out.println("seed " + chosen);
@@ -146,9 +165,9 @@ class Grade {
 
     @Command(name = "watch",
             description = {
-                "Grades an exercise each time you save its file, shows what has changed, and"
-                        + " goes on to the next one when it is done.",
-                "On a terminal: h shows a hint, n goes to the next exercise, q quits."})
+                "Grades an exercise each time you save its file or one beside it, and shows what"
+                        + " has changed.",
+                "Keys: " + Watch.KEYS + "."})
     static class Watches implements Callable<Integer> {
         @Mixin Help help;
         @Parameters(paramLabel = "EXERCISE", arity = "0..1",
@@ -173,28 +192,39 @@ class Grade {
     static class HintsAt implements Callable<Integer> {
         @Mixin Help help;
         @Parameters(paramLabel = "REQUIREMENT", arity = "0..1",
-                description = "Such as 03.2; or an exercise, which is graded first.") String name;
+                description = "Such as 03.2; or an exercise, which is graded where it has"
+                        + " changed.") String name;
 
         @Override
         public Integer call() {
             if (name != null && name.matches("\\d+\\.\\d+")) {
                 String[] parts = name.split("\\.");
                 Exercise exercise = Exercise.named(parts[0]);
-                System.out.println(
-                        Hints.next(exercise, exercise.number() + "." + parts[1],
-                                REPORT));
-                return 0;
+                return tell(exercise, exercise.number() + "." + parts[1]);
             }
             Exercise exercise =
                     name != null ? Exercise.named(name) : Progress.current();
+            if (exercise.isUntouched(exercise.file())) {
+                return tell(exercise, Grading.untouched(exercise, exercise.file())
+                        .next().id());
+            }
+            if (!Progress.isGraded(exercise)) grade(exercise);
+            return tell(exercise, Progress.next(exercise));
+        }
+
+        private static void grade(Exercise exercise) {
             Grading.warm();
             Verdict verdict = Grading.of(exercise, exercise.file(), seed(),
                     doing -> progress(exercise.number() + ": " + doing));
+            verdict.keep();
             Terminal.line("");
             if (verdict.trouble() != null) throw new Trouble(verdict.trouble());
-            System.out.println(verdict.passed()
+        }
+
+        private static int tell(Exercise exercise, String wanted) {
+            System.out.println(wanted == null
                     ? "Exercise " + exercise.number() + " is done."
-                    : Hints.next(exercise, REPORT.nextToDo(verdict).id(), REPORT));
+                    : Hints.next(exercise, wanted, REPORT, "./jbang hint " + wanted));
             return 0;
         }
     }
@@ -224,8 +254,9 @@ class Grade {
             description = "Brings back what a reset has replaced; what is there now is kept too.")
     static class Undoes implements Callable<Integer> {
         @Mixin Help help;
-        @Parameters(index = "0", paramLabel = "EXERCISE",
-                description = NAMES) String name;
+        @Spec CommandSpec spec;
+        @Parameters(index = "0", arity = "0..1", paramLabel = "EXERCISE",
+                description = NAMES + " With --list none means all.") String name;
         @Parameters(index = "1", arity = "0..1", paramLabel = "SNAPSHOT",
                 description = "One that --list names. None means the newest.") String snapshot;
         @Option(names = "--list",
@@ -233,19 +264,27 @@ class Grade {
 
         @Override
         public Integer call() throws Exception {
-            Exercise exercise = Exercise.named(name);
-            if (list) {
-                for (Path each : Snapshots.of(exercise)) {
-                    System.out.println(
-                            each.getFileName().toString().replace(".java", "") + "  "
-                                    + Files.size(each) + " bytes");
-                }
+            if (list && name == null) {
+                for (Exercise each : Exercise.all()) list(each, each.number() + " ");
                 return 0;
             }
+            if (name == null) throw new ParameterException(spec.commandLine(),
+                    "Missing required parameter: 'EXERCISE'");
+            Exercise exercise = Exercise.named(name);
+            if (list) return list(exercise, "");
             Path back = Snapshots.undo(exercise, snapshot);
             System.out.println("exercises/" + exercise.name() + ".java is as it was at "
                     + back.getFileName().toString().replace(".java", "")
                     + ". What it was before is kept.");
+            return 0;
+        }
+
+        private static int list(Exercise exercise, String before) throws IOException {
+            for (Path each : Snapshots.of(exercise)) {
+                System.out.println(before
+                        + each.getFileName().toString().replace(".java", "") + "  "
+                        + Files.size(each) + " bytes");
+            }
             return 0;
         }
     }

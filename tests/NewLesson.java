@@ -95,7 +95,9 @@ class NewLesson implements Callable<Integer> {
         files.put("lessons/" + name + ".md", template("lesson.md", lesson));
         String solution = template("solution.java", lesson);
         files.put("solutions/" + name + ".java", solution);
-        files.put("exercises/" + name + ".java", new Exercise(name).open(solution));
+        String untouched = new Exercise(name).open(solution);
+        files.put("exercises/" + name + ".java", untouched);
+        files.put(tests + "untouched.java.txt", untouched);
         files.put("exercises/" + name + ".html", template("exercise.html", lesson));
         files.put(tests + "requirements/" + lesson.type() + ".java",
                 template("requirements.java", lesson));

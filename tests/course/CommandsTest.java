@@ -6,8 +6,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import grader.repo.Repo;
 import grader.repo.Exercise;
+import com.sun.net.httpserver.HttpServer;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,6 +32,7 @@ import org.junit.jupiter.api.condition.DisabledOnOs;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
+import shared.course.Course;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -304,6 +307,13 @@ class CommandsTest {
                 shell("printf q | TERM= script -qec './jbang watch 01' /dev/null");
         assertTrue(watched.contains("\nWatching ") && !watched.contains("\033")
                 && !watched.contains("jline"), watched);
+        String narrow = shell("printf hq | TERM=xterm NO_COLOR=1 script -qec"
+                + " 'stty cols 60; ./jbang watch 01' /dev/null");
+        assertTrue(narrow.contains("\033[Kgrading 01: compiling ...")
+                && narrow.contains("\033[Kgrading 01: checking 01.2 ..."), narrow);
+        assertTrue(narrow.contains("\r\n  1 of 3  Ask "), narrow);
+        assertEquals(List.of(), narrow.replaceAll("\r\033\\[K[^\r]*", "").lines()
+                .filter(line -> line.length() > 60).toList());
     }
 
     @Test
@@ -346,6 +356,21 @@ class CommandsTest {
                 .contains("The solution: solutions/01_short"));
         assertTrue(run(0, "hint").out.startsWith("Hint for 01."),
                 "of the first open TODO");
+        assertFalse(Files.readString(repo.resolve(".progress/progress.json"))
+                .contains("earned"), "an untouched exercise need not be graded");
+        Path ran = temp.resolve("ran");
+        Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\"")
+                .replace("    void main() {\n", """
+                            void main() throws java.io.IOException {
+                                java.nio.file.Files.writeString(java.nio.file.Path.of("%s"), "");
+                        """.formatted(ran)));
+        run(1, "grade", "01");
+        Files.delete(ran);
+        assertTrue(run(0, "hint", "01").out.startsWith("Hint for 01.1"));
+        assertFalse(Files.exists(ran), "what has not changed is not graded again");
+        Files.writeString(file, Files.readString(file) + "// saved\n");
+        run(0, "hint", "01");
+        assertTrue(Files.exists(ran));
         assertTrue(run(2, "hint", "01.9").err.contains("There is no requirement 01.9"));
     }
 
@@ -370,6 +395,9 @@ class CommandsTest {
         Result list = run(0, "undo", "01", "--list");
         assertTrue(list.out.lines().count() >= 2, list.out);
         String oldest = list.out.lines().toList().getLast().split(" ")[0];
+        assertEquals(list.out.replaceAll("(?m)^(?=.)", "01 "),
+                run(0, "undo", "--list").out);
+        assertTrue(run(2, "undo").err.contains("Missing required parameter"));
         run(0, "undo", "01", oldest);
         assertArrayEquals(work, Files.readAllBytes(file));
         Files.writeString(repo.resolve(
@@ -400,19 +428,75 @@ class CommandsTest {
     }
 
     @Test
-    @DisplayName("a program that rewrites the exercises is told, and what it took can be had back")
+    @DisplayName("without solutions/, as a class may get the course, only grade --solution says so")
+    void withoutSolutions() throws Exception {
+        Path aside = Files.move(repo.resolve("solutions"), temp.resolve("aside"));
+        try {
+            assertTrue(run(1, "grade").out.contains("not begun"));
+            assertTrue(run(1, "grade", "05").out.contains("TODO 1 is still open"));
+            Files.writeString(file, solved);
+            assertTrue(run(0, "grade", "01").out.contains("11 of 11 points"));
+            run(0, "reset", "01");
+            assertEquals(untouched, Files.readString(file));
+            run(0, "undo", "01");
+            for (int time = 0; time < 2; time++) run(0, "hint", "01.1");
+            Result last = run(0, "hint", "01.1");
+            assertTrue(last.out.endsWith("That was the last one.\n"), last.out);
+            assertTrue(run("doctor").out.contains("Offline: all libraries"));
+            Path learner = Files.createDirectories(temp.resolve("stripped/ada"));
+            Files.writeString(learner.resolve(file.getFileName()), untouched);
+            assertTrue(run(2, "grade", "--class", learner.getParent().toString()).out
+                    .contains("ada          -"));
+            assertEquals("solutions/01_short_polling.java is not there: this course"
+                    + " was given without it.", run(2, "grade", "--solution", "1").err);
+        } finally {
+            Files.move(aside, repo.resolve("solutions"));
+        }
+    }
+
+    @Test
+    @DisplayName("of a program that writes into the course just that is told, and the way back that is named works")
     void tampering() throws Exception {
         String bad = solved.replace("    void main() {\n", """
                     void main() throws java.io.IOException {
-                        var mine = java.nio.file.Path.of("%s");
-                        java.nio.file.Files.writeString(mine, "gone");
-                """.formatted(file));
+                        var repo = java.nio.file.Path.of("%s");
+                        java.nio.file.Files.writeString(
+                                repo.resolve("exercises/01_short_polling.java"), "gone");
+                        java.nio.file.Files.writeString(
+                                repo.resolve("tests/01_short_polling/hints.md"), "gone");
+                        java.nio.file.Files.writeString(
+                                repo.resolve("tests/grader/New.java"), "no Java");
+                        for (var each : repo.resolve("solutions").toFile().listFiles()) {
+                            each.delete();
+                        }
+                        repo.resolve("solutions").toFile().delete();
+                """.formatted(repo));
         Files.writeString(file, bad);
-        Result result = run("grade", "01");
-        assertTrue(result.out.contains("the file of exercise 01 changed"), result.out);
+        git(repo, "init", "-q");
+        git(repo, "add", "exercises", "solutions", "tests");
+        git(repo, "commit", "-q", "-m", "The course");
+        Path other = repo.resolve("solutions/02_long_polling.java");
+        byte[] solution = Files.readAllBytes(other);
+        String said = run("grade", "01").out;
+        assertTrue(said.contains("""
+                While this was graded, files changed. If it was not you, a program did it:
+                  changed  exercises/01_short_polling.java
+                  deleted  solutions
+                  changed  tests/01_short_polling/hints.md
+                  new      tests/grader/New.java
+                Delete what is new; what was there comes back with
+                  git restore solutions tests/01_short_polling/hints.md
+                  ./jbang undo 01
+                """), said);
         assertEquals("gone", Files.readString(file));
-        run(0, "undo", "01");
+        Files.delete(repo.resolve("tests/grader/New.java"));
+        for (String line : said.lines().toList()) {
+            if (line.matches("  (git|./jbang) .*")) shell(line);
+        }
+        RepoCopy.delete(repo.resolve(".git"));
         assertEquals(bad, Files.readString(file));
+        assertArrayEquals(solution, Files.readAllBytes(other));
+        assertTrue(run(0, "hint", "01.1").out.contains("1 of 3"));
     }
 
     @Test
@@ -432,7 +516,8 @@ class CommandsTest {
                 """.formatted(file));
         Files.writeString(repo.resolve("exercises/" + second + ".java"), bad);
         Result result = run(2, "grade", "01", "02");
-        for (String said : List.of(" 11 of 11  done", "the file of exercise 01 changed",
+        for (String said : List.of(" 11 of 11  done",
+                "changed  exercises/01_short_polling.java",
                 " 0 of 12  It was stopped before it was ready")) {
             assertTrue(result.out.contains(said), result.out);
         }
@@ -531,13 +616,14 @@ class CommandsTest {
     }
 
     @Test
-    @DisplayName("Ctrl+C during grading leaves no process")
+    @DisplayName("Ctrl+C during grading leaves no process, and prints no verdict")
     void interrupted() throws Exception {
         Files.writeString(file, solved.replace("    void main() {\n",
                 "    void main() throws Exception {\n        Thread.sleep(100_000);\n"));
         for (int time = 0; time < 10; time++) {
             String signal = time % 2 == 0 ? "INT" : "TERM";
-            Process grading = command("grade", "01").redirectErrorStream(true).start();
+            Process grading = command(time < 5 ? "grade" : "watch", "01")
+                    .redirectErrorStream(true).start();
             while (running().isEmpty()) { // No pause: its start may not have returned yet.
                 assertTrue(grading.isAlive());
             }
@@ -545,6 +631,8 @@ class CommandsTest {
                     .waitFor();
             assertTrue(grading.waitFor(10, TimeUnit.SECONDS));
             assertEquals(signal.equals("INT") ? 130 : 143, grading.exitValue());
+            String said = new String(grading.getInputStream().readAllBytes());
+            assertFalse(said.matches("(?s).*(not be graded|points|Next).*"), said);
             Eventually.see("nothing runs", Duration.ofSeconds(5), CommandsTest::running,
                     List::isEmpty);
         }
@@ -571,6 +659,11 @@ class CommandsTest {
             return all;
         }
 
+        void type(String keys) throws IOException {
+            process.getOutputStream().write(keys.getBytes());
+            process.getOutputStream().flush();
+        }
+
         @Override
         public void close() throws Exception {
             process.destroy();
@@ -581,9 +674,9 @@ class CommandsTest {
     @Test
     @DisplayName("watch grades on save, tells only what changed, survives half files, and moves on when done")
     void watch() throws Exception {
-        Path other = repo.resolve("exercises/03_websocket.java");
-        Files.delete(other);
-        Files.createDirectory(other); // concerns nobody here
+        Path third = repo.resolve("exercises/03_websocket.java");
+        Files.delete(third);
+        Files.createDirectory(third); // concerns nobody here
         try (Watching watching = new Watching("watch")) {
             watching.see("Watching exercises/01.*0 of 11 points.*Next: .*TODO 1");
             Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
@@ -600,14 +693,58 @@ class CommandsTest {
             String same = watching.see("of 11 points");
             assertFalse(same.contains("01.3"),
                     "what did not change is not said: " + same);
-            Files.writeString(file, solved);
-            String done = watching
-                    .see("11 of 11 points.*Done.*lesson 02.*Watching exercises/02.*of \\d+ points");
+            watching.type("h");
+            watching.see("Hint for 01.1\n.*Again for the next one: h\n");
+            String other = "left = left - quantity;";
+            Files.writeString(file, solved.replace("left -= quantity;", other));
+            String done = watching.see("11 of 11 points.*Done.*lesson 02.*n goes on");
             assertTrue(done.contains("ok   01.1"), done);
             assertFalse(done.contains("ok   01.3"), done);
+            assertTrue(done.contains("""
+                    What solutions/01_short_polling.java does differently:
+                      TODO 3
+                      - left = left - quantity;
+                      + left -= quantity;
+                    """), done);
+            watching.type("?h");
+            watching.see("n next exercise.*It is done: n goes on");
+            watching.type("n");
+            watching.see("Watching exercises/02.*of \\d+ points");
+            watching.type("pp");
+            watching.see("Watching exercises/01.*11 of 11 points.*Done");
         }
-        Files.delete(other);
+        Files.delete(third);
         assertEquals(List.of(), running());
+    }
+
+    @Test
+    @DisplayName("watch grades again where a file beside the exercise is saved, or the exercise while it is graded")
+    void watchSaves() throws Exception {
+        Path words = Files.writeString(file.resolveSibling("words.txt"), "max-age=9");
+        String reads = solved.replace("//JAVA 25+\n", "//JAVA 25+\n//FILES words.txt\n")
+                .replace("\"no-cache\"", "new Scanner("
+                        + "Shop.class.getResourceAsStream(\"/words.txt\")).nextLine()");
+        Files.writeString(file, reads);
+        try (Watching watching = new Watching("watch", "01")) {
+            watching.see("FAIL 01.1.*of 11 points");
+            Files.writeString(words, "no-cache");
+            watching.see("ok   01.1.*11 of 11 points");
+            Path started = temp.resolve("started");
+            Path go = temp.resolve("go");
+            Files.writeString(file, solved.replace("    void main() {\n", """
+                        void main() throws Exception {
+                            java.nio.file.Files.createFile(java.nio.file.Path.of("%s"));
+                            while (!new java.io.File("%s").exists()) Thread.onSpinWait();
+                    """.formatted(started, go)));
+            Eventually.see("it is graded", SOON, () -> Files.exists(started), is -> is);
+            Files.writeString(file, solved);
+            Files.createFile(go);
+            String saved = watching.see("was saved while.*11 of 11 points.*Done");
+            assertFalse(saved.contains("a program did it"), saved);
+            assertFalse(Files.exists(repo.resolve(".progress/snapshots")));
+        } finally {
+            Files.delete(words);
+        }
     }
 
     @Test
@@ -674,6 +811,24 @@ class CommandsTest {
                 "hromium")) {
             assertTrue(doctor.out.contains(part),
                     () -> part + " is missing: " + doctor.out);
+        }
+        Course.Lesson last = Course.LESSONS.getLast();
+        var lesson = HttpServer.create(new InetSocketAddress("127.0.0.1",
+                last.port() - 1000), 0);
+        lesson.createContext("/_/page/lessons", exchange -> {
+            exchange.sendResponseHeaders(200, -1);
+            exchange.close();
+        });
+        lesson.start();
+        try {
+            String taken = run("doctor").out;
+            assertTrue(taken.contains("ok  Port " + (last.port() - 1000)
+                    + " is taken by a program of the course"), taken);
+            lesson.removeContext("/_/page/lessons");
+            assertTrue(run(1, "doctor").out.contains("!!  Port " + (last.port() - 1000)
+                    + " is taken"));
+        } finally {
+            lesson.stop(0);
         }
         for (String name : List.of("grade", "watch", "hint", "reset", "undo",
                 "doctor")) {

@@ -230,7 +230,8 @@ class FormTest {
         }
         for (String folder : List.of("lessons", "exercises", "solutions", "tests")) {
             for (Path file : all(folder, "")) {
-                if (!ROOT.relativize(file).toString().contains(lesson.name())) continue;
+                if (!ROOT.relativize(file).toString().contains(lesson.name())
+                        || file.endsWith("untouched.java.txt")) continue; // format's own
                 List<String> lines = Files.readAllLines(file);
                 for (int i = 0; i < lines.size(); i++) {
                     if (!lines.get(i).contains("(to do: ")) continue;

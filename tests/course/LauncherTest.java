@@ -24,6 +24,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.DisabledOnOs;
+import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -129,9 +130,13 @@ class LauncherTest {
         Path script = temp.resolve("link to a link");
         Files.createSymbolicLink(link, repo.resolve("jbang"));
         Files.createSymbolicLink(script, Path.of("link"));
-        String catalog = "<--catalog=" + repo.toRealPath() + "/jbang-catalog.json>";
-        assertEquals("<websocket>", run(repo, "websocket").out);
-        assertEquals(catalog + "<websocket>", run(temp, "websocket").out);
+        String file = repo.toRealPath() + "/jbang-catalog.json>";
+        String catalog = "<--catalog=" + file;
+        Path namesake = Files.createDirectories(repo.resolve("shared/websocket"));
+        for (Path folder : List.of(repo, temp, namesake.getParent())) {
+            assertEquals("<websocket@" + file + "<x>",
+                    run(folder, "websocket", "x").out);
+        }
         assertEquals(catalog + "<-R=-ea><webhook><x>",
                 finish(start(script, temp, Map.of(), "-R=-ea", "webhook", "x")).out);
         assertEquals("<run>" + catalog + "<webhook>", run(temp, "run", "webhook").out);
@@ -144,13 +149,58 @@ class LauncherTest {
         program("jbang", "printf %s \"$JAVA_HOME\"");
         Path old = jdk(temp.resolve("old"), "17.0.1");
         Path young = jdk(home.resolve(".jdks/young"), "25.0.1");
-        assertEquals(young.toString(), run(repo, Map.of("JAVA_HOME", young + "")).out);
+        assertEquals(young.toString(),
+                run(repo, Map.of("JAVA_HOME", young + ""), "x").out);
         var tooOld = Map.of("JAVA_HOME", old + "", "PATH", old + "/bin:" + bin);
-        String found = run(repo, tooOld).out;
+        String found = run(repo, tooOld, "x").out;
         assertNotEquals(old.toString(), found);
         String release = Files.readString(Path.of(found, "release"));
         String version = release.replaceAll("(?s).*JAVA_VERSION=\"(\\d+).*", "$1");
         assertTrue(Integer.parseInt(version) >= 25, version);
+    }
+
+    @Test
+    @DisplayName("says what to do where there is no new JDK, and JBang cannot fetch one")
+    void noJdk() throws Exception {
+        Path script = repo.resolve("jbang");
+        Files.writeString(script, Files.readString(script)
+                .replace("java_needed=25", "java_needed=99"));
+        String sentence = "There is no JDK 99 here: .*\nJBang could not fetch it."
+                + " Install JDK 99 .*\n";
+        program("jbang", "echo 'words of JBang' >&2; exit 4");
+        fetched();
+        for (int time = 0; time < 2; time++) { // with JBang on the PATH, and without
+            var result = run(repo, "websocket");
+            assertEquals(2, result.code);
+            assertTrue(result.err.matches(sentence), result.err);
+            Files.deleteIfExists(bin.resolve("jbang"));
+        }
+    }
+
+    @Test
+    @DisplayName("lists the course where nothing is named, and knows which command was meant")
+    void help() throws Exception {
+        program("jbang", SHOW);
+        for (String[] words : new String[][] {{}, {"help"}, {"list"}, {"--help"}}) {
+            var result = run(temp, words);
+            assertEquals(0, result.code);
+            assertTrue(
+                    result.out.matches("(?s)On the Wire.* \\./jbang websocket +Lesson"
+                            + " 03, .* \\./jbang watch +Grades .*"),
+                    result.out);
+            assertFalse(result.out.contains("\""), result.out);
+        }
+        for (var typed : Map.of("wacth", "watch", "gradee", "grade", "websockt",
+                "websocket", "long_polling", "long-polling").entrySet()) {
+            var result = run(temp, typed.getKey(), "01");
+            assertEquals(new Result(2, "", "There is no command '" + typed.getKey()
+                    + "'. Did you mean ./jbang " + typed.getValue()
+                    + "? ./jbang help lists them all.\n"), result);
+        }
+        Files.writeString(repo.resolve("wacth"), "a file");
+        for (String other : List.of("info", "wacth", "-x")) {
+            assertEquals("<" + other + ">", run(repo, other).out);
+        }
     }
 
     @Test
@@ -177,9 +227,32 @@ class LauncherTest {
     }
 
     @Test
+    @DisplayName("shows on a terminal how far the fetch is")
+    @EnabledOnOs(OS.LINUX)
+    void showsProgress() throws Exception {
+        try (var go = pipe("go")) {
+            program("mvn", OUTPUT + DELIVER.formatted(cliJar()) + """
+                    echo '[INFO] Downloaded from central: it'
+                    read -r line <'%s/go'
+                    """.formatted(temp));
+            Process typed = start(Path.of("/usr/bin/script"), repo, Map.of(), "-qec",
+                    "./jbang hello 0", "/dev/null");
+            StringBuilder said = new StringBuilder();
+            while (!said.toString().matches("(?s)Fetching .*\\d s, 1 files .*")) {
+                int next = typed.getInputStream().read();
+                assertTrue(next >= 0, said::toString);
+                said.append((char) next);
+            }
+            go.writeBytes("\n");
+            assertTrue(finish(typed).out.endsWith("hello\r\n"));
+        }
+    }
+
+    @Test
     @DisplayName("shows what Maven says when it fails, and tries again the next time")
     void reportsFailure() throws Exception {
-        program("mvn", OUTPUT + "echo '[ERROR] no network'; exit 1");
+        program("mvn",
+                OUTPUT + "echo '[INFO] Scanning'; echo '[ERROR] no network'; exit 1");
         var result = run(repo, "hello", "0");
         assertEquals(2, result.code);
         assertEquals("", result.out);
@@ -277,6 +350,11 @@ class LauncherTest {
         for (String script : kept) assertSays("4", script, "4", jar);
         Files.delete(repo.resolve("tests/c.java"));
         for (String script : kept) assertSays("5", script, "5", jar);
+        RepoCopy.delete(repo.resolve("solutions"));
+        for (String script : kept) {
+            says("5", script, jar);
+            assertSays("5", script, "6", jar);
+        }
         Path moved = Files.move(jar, temp.resolve("moved jar"));
         for (String script : kept) assertSays("6", script, "6", moved);
         Path jdk = jdk(temp.resolve("jdk"), "25.0.9");
@@ -294,7 +372,7 @@ class LauncherTest {
     @DisplayName("has a UTF-8 locale where there is none; a folder that no JVM can load from is told")
     void tellsFolder() throws Exception {
         program("jbang", "printf %s \"$LC_ALL\"");
-        assertEquals("C.UTF-8", run(repo, Map.of("LC_ALL", "C")).out);
+        assertEquals("C.UTF-8", run(repo, Map.of("LC_ALL", "C"), "x").out);
         Files.delete(bin.resolve("locale"));
         program("locale", "echo ANSI_X3.4-1968");
         assertStops("set LC_ALL to one with UTF-8, or rename the folder.");

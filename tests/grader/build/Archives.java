@@ -61,7 +61,7 @@ public final class Archives {
         if (Files.exists(archive) && Files.exists(of)
                 && Files.readString(of).equals(state)) return;
         progress.accept("preparing faster starts, this once");
-        if (make(archive, classPath, "Grade", "grade", "--solution",
+        if (make(archive, classPath, "Grade", "grade", "--untouched",
                 Exercise.all().getFirst().number())) {
             Repo.replace(of, state.getBytes());
         }

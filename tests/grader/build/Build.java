@@ -63,7 +63,7 @@ public record Build(String classPath, String main, List<String> options) {
     public static Build of(Exercise exercise, Path file, Path folder) {
         String source = source(file);
         try {
-            if (!directives(Repo.read(exercise.solution()))
+            if (!directives(exercise.untouched())
                     .containsAll(directives(source))) {
                 return withJBang(exercise, source, file);
             }

@@ -53,7 +53,7 @@ public final class ClassPath {
 
     /// The class path of an exercise as it is given out.
     public static String of(Exercise exercise) {
-        return of(exercise, Repo.read(exercise.solution()));
+        return of(exercise, exercise.untouched());
     }
 
     private static String libraries(Exercise exercise, String header)

@@ -13,7 +13,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /// Many learners' submissions: a folder with a folder for each learner, in which the exercises
@@ -85,11 +84,13 @@ public final class Classroom {
             }
             text.append("%8s\n".formatted(total + "/" + most));
         });
-        return text + learners.values().stream().flatMap(List::stream)
-                .filter(one -> one.trouble() != null)
-                .map(one -> Report.visible("! " + one.learner() + " "
-                        + one.exercise().number() + ": "
-                        + one.trouble().lines().findFirst().orElse("")) + "\n")
-                .collect(Collectors.joining());
+        learners.values().stream().flatMap(List::stream).forEach(one -> {
+            String who = one.learner() + " " + one.exercise().number() + ": ";
+            if (one.trouble() != null) text.append(Report.visible(
+                    "! " + who + one.trouble().lines().findFirst().orElse("")) + "\n");
+            if (one.note() != null) text.append(Report.visible(who + one.note())
+                    + "\n");
+        });
+        return text.toString();
     }
 }

@@ -11,10 +11,17 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Stream;
 import javax.tools.ToolProvider;
 import shared.course.Course;
@@ -103,9 +110,11 @@ public final class Doctor {
             for (int more : new int[] {-1000, 0, 1000}) {
                 int port = each.port() + more;
                 if (isFree(port)) continue;
-                taken.add(new Finding(false, "Port " + port + " is taken",
-                        "Stop the program that holds it (an earlier lesson or exercise?), or run"
-                                + " yours with PORT=0 in front."));
+                taken.add(isOurs(port) ? new Finding(true, "Port " + port
+                        + " is taken by a program of the course, which runs", "")
+                        : new Finding(false, "Port " + port + " is taken",
+                                "Stop the program that holds it, or run"
+                                        + " yours with PORT=0 in front."));
             }
         }
         return taken.isEmpty() ? List.of(new Finding(true,
@@ -121,6 +130,18 @@ public final class Doctor {
                     new InetSocketAddress(InetAddress.getByName("127.0.0.1"), port));
             return true;
         } catch (IOException e) {
+            return false;
+        }
+    }
+
+    /// Does a lesson, an exercise or a solution answer there?
+    private static boolean isOurs(int port) {
+        URI page = URI.create("http://localhost:" + port + "/_/page/lessons");
+        try (HttpClient client = HttpClient.newHttpClient()) {
+            return client.sendAsync(HttpRequest.newBuilder(page).build(),
+                    HttpResponse.BodyHandlers.discarding())
+                    .get(2, TimeUnit.SECONDS).statusCode() == 200;
+        } catch (InterruptedException | ExecutionException | TimeoutException e) {
             return false;
         }
     }

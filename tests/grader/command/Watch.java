@@ -16,36 +16,40 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalTime;
 import java.time.temporal.ChronoUnit;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
-import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 
-/// Grades an exercise each time its file is saved. It looks at the file itself, because events do
-/// not come from every file system; a look costs nothing.
+/// Grades an exercise each time its file is saved, or one that lies beside it. It looks at the files
+/// themselves, because events do not come from every file system; a look costs nothing.
 public final class Watch {
+    public static final String KEYS =
+            "h hint, n next exercise, p the one before, ? help, q quit";
     private static final int LOOK_MS = 40;
     private static final Random SEEDS = new Random();
-    /// Stands for what is in a file that cannot be read.
-    private static final byte[] UNREADABLE = {0};
 
-    /// What is known of the file: enough to see that it was saved.
-    private record State(long modified, long size) {
+    /// What is known of a file: enough to see that it was saved, or cannot be read any more.
+    private record State(long modified, long size, boolean readable) {
         static State of(Path file) {
             try {
                 return new State(Files.getLastModifiedTime(file).toMillis(),
-                        Files.size(file));
+                        Files.size(file), Files.isReadable(file));
             } catch (IOException gone) {
-                return new State(-1, -1);
+                return new State(-1, -1, false);
             }
+        }
+
+        static Map<Path, State> of(Exercise exercise) {
+            return exercise.files().stream()
+                    .collect(Collectors.toMap(each -> each, State::of));
         }
     }
 
-    private final Report report;
+    private Report report;
     private final Long seed;
     private final Map<String, Verdict.Result> shown = new HashMap<>();
     private Exercise exercise;
@@ -67,6 +71,9 @@ public final class Watch {
                         ? TerminalBuilder.builder().system(true).type("dumb").build()
                         : null) {
             if (terminal == null) return loop(null);
+            if (terminal.getWidth() > 0) {
+                report = new Report(grader.report.Terminal.COLOUR, terminal.getWidth());
+            }
             var before = terminal.enterRawMode();
             terminal.handle(Terminal.Signal.INT, signal -> {
                 terminal.setAttributes(before);
@@ -81,70 +88,64 @@ public final class Watch {
     }
 
     private int loop(Terminal terminal) throws IOException, InterruptedException {
+        Exercise begun = null;
+        Map<Path, State> seen = null;
+        String graded = null;
         while (true) {
-            begin();
-            State seen = null;
-            byte[] graded = null;
-            boolean here = true;
-            while (here) {
-                State now = State.of(exercise.file());
-                if (!now.equals(seen)) {
-                    seen = settled(now);
-                    byte[] bytes = UNREADABLE;
-                    try {
-                        bytes = Objects.requireNonNullElse(
-                                Repo.bytes(exercise.file()), new byte[0]);
-                    } catch (Trouble unreadable) {
-                        seen = null; // so we look again: it may come back as it was
-                    }
-                    if (!Arrays.equals(bytes, graded)) {
-                        graded = bytes;
-                        here = !tried(this::grade);
-                    }
-                }
-                int key =
-                        here && terminal != null ? terminal.reader().read(LOOK_MS) : -2;
-                if (terminal == null) Thread.sleep(LOOK_MS);
-                switch (key) {
-                    case 'q', 3, 4 -> {
-                        return 0;
-                    }
-                    case 'h' -> tried(this::hint);
-                    case 'n' -> here = false;
-                    default -> {
-                    }
+            if (!exercise.equals(begun)) {
+                begin();
+                begun = exercise;
+                seen = null;
+                graded = null;
+            }
+            Map<Path, State> now = State.of(exercise);
+            if (!now.equals(seen)) {
+                seen = settled(now);
+                String state = exercise.state();
+                if (!state.equals(graded)) {
+                    graded = state;
+                    tried(this::grade);
                 }
             }
-            Exercise next = next();
-            if (next == null) {
-                say("All exercises are done.");
-                return 0;
+            switch (key(terminal)) {
+                case 'q', 3, 4 -> {
+                    return 0;
+                }
+                case 'h' -> tried(this::hint);
+                case 'n' -> next();
+                case 'p' -> before();
+                case '?' -> say(report.fold(KEYS, 0));
+                default -> {
+                }
             }
-            if (Progress.isDone(exercise)) {
-                say("\n" + report.bold("Done.") + " Before the next exercise comes "
-                        + Report.lesson(next) + ".");
-            }
-            exercise = next;
         }
+    }
+
+    /// A key that was pressed, or something negative after a short time.
+    private static int key(Terminal terminal) throws IOException, InterruptedException {
+        if (terminal != null) return terminal.reader().read(LOOK_MS);
+        if (System.in.available() > 0) return System.in.read();
+        Thread.sleep(LOOK_MS);
+        return -1;
     }
 
     /// Does something, or says what keeps us from it: then we go on watching.
-    private boolean tried(BooleanSupplier something) {
+    private void tried(Runnable something) {
         try {
-            return something.getAsBoolean();
+            something.run();
         } catch (Trouble e) {
             say(e.getMessage());
-            return false;
         }
     }
 
-    /// Waits until the file is written to its end: an editor may save it in parts.
-    private State settled(State first) throws InterruptedException {
-        State last = first;
+    /// Waits until the files are written to their end: an editor may save in parts.
+    private Map<Path, State> settled(Map<Path, State> first)
+            throws InterruptedException {
+        Map<Path, State> last = first;
         for (int i = 0; i < 50; i++) {
             Thread.sleep(15);
-            State now = State.of(exercise.file());
-            if (now.equals(last) && now.size() != 0) return now;
+            Map<Path, State> now = State.of(exercise);
+            if (now.equals(last) && now.get(exercise.file()).size != 0) return now;
             last = now;
         }
         return last;
@@ -153,14 +154,17 @@ public final class Watch {
     private void begin() {
         shown.clear();
         last = null;
-        say("\nWatching " + report.bold(Repo.shown(exercise.file()))
-                + ": save it, and it is graded.  h hint, n next, q quit\n");
+        say("\n" + report.fold("Watching " + report.bold(Repo.shown(exercise.file()))
+                + ": save it, and it is graded.", 0) + "\n" + report.fold(KEYS, 0)
+                + "\n");
     }
 
-    /// @return whether the exercise is done
-    private boolean grade() {
+    private void grade() {
         Verdict verdict = Grading.of(exercise, exercise.file(),
-                seed == null ? SEEDS.nextLong() : seed, doing -> {});
+                seed == null ? SEEDS.nextLong() : seed,
+                doing -> grader.report.Terminal
+                        .line("grading " + exercise.number() + ": " + doing + " ..."));
+        if (grader.report.Terminal.isEnding()) return;
         verdict.keep();
         StringBuilder text = new StringBuilder(report.dim(
                 "-- graded at " + LocalTime.now().truncatedTo(ChronoUnit.SECONDS)
@@ -175,12 +179,27 @@ public final class Watch {
                     .append(" ms)");
             String todo = Report.todo(verdict);
             if (!todo.isEmpty()) text.append("\n").append(report.bold("Next: "))
-                    .append(todo);
+                    .append(report.fold(todo, 6));
         }
         text.append(report.note(verdict));
         last = verdict;
         say(text.toString());
-        return verdict.passed();
+        if (verdict.passed()) done();
+    }
+
+    /// What there is to see before one goes on.
+    private void done() {
+        StringBuilder text = new StringBuilder("\n" + report.bold("Done."));
+        String difference = Files.exists(exercise.solution())
+                ? report.difference(Repo.read(exercise.file()),
+                        Repo.read(exercise.solution()))
+                : "";
+        if (!difference.isEmpty()) text.append(" What solutions/").append(exercise)
+                .append(".java does differently:\n").append(difference);
+        Exercise next = following();
+        say(text + (next == null ? "\nAll exercises are done."
+                : "\n" + report.fold("Before the next exercise comes "
+                        + Report.lesson(next) + ". n goes on.", 0)));
     }
 
     /// Only what is new: a requirement that holds now, or fails in another way.
@@ -199,16 +218,28 @@ public final class Watch {
         return result.failure() == null ? null : result.failure().likely;
     }
 
-    /// @return whether there was one
-    private boolean hint() {
-        boolean decided = last != null && last.trouble() == null;
-        say(decided ? Hints.next(exercise, report.nextToDo(last).id(), report)
+    private void hint() {
+        Result next = last == null ? null : last.next();
+        say(next != null ? Hints.next(exercise, next.id(), report, "h")
+                : last != null && last.passed() ? "It is done: n goes on."
                 : "Mend it first, then there are hints.");
-        return decided;
     }
 
-    /// The next exercise that is not done.
-    private Exercise next() {
+    private void next() {
+        Exercise next = following();
+        if (next != null) exercise = next;
+        else say("All exercises are done.");
+    }
+
+    private void before() {
+        var all = Exercise.all();
+        int before = all.indexOf(exercise) - 1;
+        if (before >= 0) exercise = all.get(before);
+        else say("This is the first one.");
+    }
+
+    /// The next exercise that is not done, or null.
+    private Exercise following() {
         var all = Exercise.all();
         int at = all.indexOf(exercise);
         for (int i = 1; i < all.size(); i++) {
@@ -220,6 +251,7 @@ public final class Watch {
 
     /// Raw mode leaves line feeds as they are, so each needs a carriage return.
     private void say(String text) {
+        grader.report.Terminal.line("");
         boolean raw = System.console() != null && System.console().isTerminal();
         System.out.print(raw ? text.replace("\n", "\r\n") + "\r\n" : text + "\n");
         System.out.flush();

@@ -1,16 +1,25 @@
 package grader.repo;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import shared.course.Course;
 
 /// One exercise of the repo. Its name, such as `01_short_polling`, is the thread from the lesson to
@@ -91,6 +100,46 @@ public record Exercise(String name) {
         return Repo.root().resolve("exercises").resolve(name + ".java");
     }
 
+    /// What its verdict hangs on: the learner's file, whether it is there or not, and the files that
+    /// lie beside it or one folder below and belong to no other exercise.
+    public List<Path> files() {
+        Path folder = file().getParent();
+        List<Path> files = new ArrayList<>(List.of(file()));
+        try (Stream<Path> all = Files.walk(folder, 2)) {
+            all.filter(each -> !each.equals(file()) && Files.isRegularFile(each))
+                    .filter(each -> !each.getFileName().toString()
+                            .matches("[.].*|.*~|\\d\\d_.*[.](java|html)"))
+                    .sorted().forEach(files::add);
+        } catch (IOException | UncheckedIOException e) {
+            // Then only the file itself counts.
+        }
+        return files;
+    }
+
+    /// Stands for all that is in these files: the same as long as nothing in them has changed.
+    public String state() {
+        MessageDigest digest = sha256();
+        for (Path each : files()) {
+            digest.update(each.toString().getBytes(StandardCharsets.UTF_8));
+            try {
+                byte[] bytes = Repo.bytes(each);
+                digest.update((byte) (bytes == null ? 0 : 1));
+                if (bytes != null) digest.update(bytes);
+            } catch (Trouble unreadable) {
+                digest.update((byte) 2);
+            }
+        }
+        return HexFormat.of().formatHex(digest.digest());
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     public Path solution() {
         return Repo.root().resolve("solutions").resolve(name + ".java");
     }
@@ -100,9 +149,14 @@ public record Exercise(String name) {
         return Repo.root().resolve("tests").resolve(name);
     }
 
-    /// The exercise before anybody has touched it: its solution with the holes open.
+    /// The exercise before anybody has touched it. `./jbang format` writes it from the solution,
+    /// without which a class may be given the course.
+    public Path untouchedFile() {
+        return tests().resolve("untouched.java.txt");
+    }
+
     public String untouched() {
-        return open(Repo.read(solution()));
+        return Repo.read(untouchedFile());
     }
 
     /// Has nobody worked on this file yet?
@@ -120,6 +174,14 @@ public record Exercise(String name) {
         return HOLE.matcher(source)
                 .replaceAll("$1// TODO $2: $3$1throw Problem.todo($2);\n$1// END $2\n")
                 .replace(", 70" + number() + ",", ", 90" + number() + ",");
+    }
+
+    /// The code in the holes of a source, by the numbers of their TODOs.
+    public static Map<String, String> holes(String source) {
+        Map<String, String> holes = new TreeMap<>();
+        HOLE.matcher(source).results()
+                .forEach(each -> holes.put(each.group(2), each.group(4)));
+        return holes;
     }
 
     /// A source with other code in one of its holes; as it was where it has no such hole.

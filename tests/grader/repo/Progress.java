@@ -3,7 +3,8 @@ package grader.repo;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.json.JsonMapper;
@@ -52,11 +53,27 @@ public final class Progress {
     }
 
     /// Notes what a grading has found.
-    public static void note(Exercise exercise, boolean done, int earned, int points) {
+    ///
+    /// @param next the requirement to look at next, or null
+    /// @param state of the exercise when it was graded
+    public static void note(Exercise exercise, boolean done, int earned, int points,
+            String next, String state) {
         ObjectNode all = read();
         all.withObject("/" + exercise.name()).put("done", done).put("earned", earned)
-                .put("points", points).put("at", Instant.now().toString());
+                .put("points", points).put("next", next).put("state", state)
+                .put("at", OffsetDateTime.now().truncatedTo(ChronoUnit.SECONDS) + "");
         write(all);
+    }
+
+    /// Is what was graded last what is there now?
+    public static boolean isGraded(Exercise exercise) {
+        return read().path(exercise.name()).path("state").stringValue("")
+                .equals(exercise.state());
+    }
+
+    /// The requirement to look at next, as the last grading has found; or null.
+    public static String next(Exercise exercise) {
+        return read().path(exercise.name()).path("next").stringValue(null);
     }
 
     /// How many hints of a requirement were shown.

@@ -12,12 +12,15 @@ import java.util.stream.Stream;
 
 /// The course's folder, and how a file in it is replaced: whole or not at all.
 public final class Repo {
+    private static Path root;
+
     private Repo() {}
 
-    /// The folder with the catalog, here or above.
+    /// The folder with the catalog, here or above; once found it stays, whatever a program deletes.
     public static Path root() {
+        if (root != null) return root;
         for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
-            if (Files.exists(at.resolve("jbang-catalog.json"))) return at;
+            if (Files.exists(at.resolve("jbang-catalog.json"))) return root = at;
         }
         throw new Trouble("Run this from inside the course's folder:"
                 + " there is no jbang-catalog.json here or above.");

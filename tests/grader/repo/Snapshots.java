@@ -8,12 +8,9 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.stream.Stream;
 
 /// Learners' work, kept in `.progress/snapshots/NN_name/` before anything takes its place. A
@@ -74,43 +71,12 @@ public final class Snapshots {
         }
     }
 
-    /// The bytes of each exercise's file now, for [#keepChanged]; of each that can be read.
-    public static Map<Exercise, byte[]> all() {
-        Map<Exercise, byte[]> all = new LinkedHashMap<>();
-        for (Exercise each : Exercise.all()) {
-            try {
-                byte[] bytes = Repo.bytes(each.file());
-                if (bytes != null) all.put(each, bytes);
-            } catch (Trouble unreadable) {
-                // Who works on it will be told.
-            }
+    /// The same, unless that is what the newest one has.
+    static void keepNewest(Exercise exercise, byte[] bytes) {
+        if (of(exercise).stream().limit(1)
+                .noneMatch(each -> Arrays.equals(bytes, Repo.bytes(each)))) {
+            keep(exercise, bytes);
         }
-        return all;
-    }
-
-    /// Keeps what was in files that are not the same any more: they may have been saved meanwhile,
-    /// or a submission has changed or deleted them.
-    ///
-    /// @param known what was in them; afterwards what is in them now
-    /// @return a sentence about it, or null
-    public static synchronized String keepChanged(Map<Exercise, byte[]> known) {
-        Map<Exercise, byte[]> now = all();
-        List<String> changed = new ArrayList<>();
-        known.forEach((exercise, bytes) -> {
-            if (Arrays.equals(bytes, now.get(exercise))) return;
-            if (of(exercise).stream()
-                    .noneMatch(each -> Arrays.equals(bytes, Repo.bytes(each)))) {
-                keep(exercise, bytes);
-            }
-            changed.add(exercise.number());
-        });
-        known.clear();
-        known.putAll(now);
-        return changed.isEmpty() ? null
-                : "While this was graded, the file of exercise "
-                        + String.join(", ", changed)
-                        + " changed. If you did not save it, a program did: `./jbang undo "
-                        + changed.getFirst() + "` brings back what it was.";
     }
 
     /// Puts the untouched exercise in place of the learner's file, which is kept.
@@ -137,8 +103,9 @@ public final class Snapshots {
                     : each.getFileName().toString().replace(".java", "")
                             .equals(wanted.replace(".java", ""));
             if (!meant) continue;
-            byte[] untouched = exercise.untouched().getBytes(StandardCharsets.UTF_8);
-            if (now != null && !Arrays.equals(now, untouched)) keep(exercise, now);
+            if (now != null && !exercise.isUntouched(exercise.file())) {
+                keep(exercise, now);
+            }
             put(exercise, then);
             return each;
         }

@@ -3,6 +3,7 @@ package grader.report;
 import grader.repo.Exercise;
 import grader.repo.Progress;
 import grader.repo.Trouble;
+import java.nio.file.Files;
 import java.util.List;
 
 /// The hints of the exercises, one at a time.
@@ -10,7 +11,10 @@ public final class Hints {
     private Hints() {}
 
     /// The next hint of a requirement, below those before it; after the last, all of them again.
-    public static String next(Exercise exercise, String wanted, Report report) {
+    ///
+    /// @param again what to type for the one after it
+    public static String next(Exercise exercise, String wanted, Report report,
+            String again) {
         List<String> hints = exercise.hints(wanted);
         if (hints.isEmpty()) {
             throw new Trouble("There is no requirement " + wanted + ". `./jbang grade "
@@ -23,12 +27,13 @@ public final class Hints {
         for (int i = 0; i < shown; i++) {
             text.append("  ").append(i + 1).append(" of ").append(hints.size())
                     .append("  ")
-                    .append(hints.get(i)).append('\n');
+                    .append(report.fold(hints.get(i), 10)).append('\n');
         }
         return text.append(shown < hints.size()
-                ? "Again for the next one: ./jbang hint " + wanted
-                : "That was the last one. The solution: solutions/" + exercise.name()
-                        + ".java")
+                ? "Again for the next one: " + again
+                : "That was the last one." + (Files.exists(exercise.solution())
+                        ? " The solution: solutions/" + exercise.name() + ".java"
+                        : ""))
                 .toString();
     }
 }

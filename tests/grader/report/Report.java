@@ -13,10 +13,17 @@ public final class Report {
     private static final int WIDTH = 400;
 
     private final boolean colour;
+    private final int width;
 
     /// @param colour whether ANSI colours may be used
     public Report(boolean colour) {
+        this(colour, Integer.MAX_VALUE);
+    }
+
+    /// @param width of the terminal: longer sentences are broken at words
+    public Report(boolean colour, int width) {
         this.colour = colour;
+        this.width = width;
     }
 
     /// The whole verdict of one exercise: each requirement, and what is wrong with those that fail.
@@ -42,38 +49,17 @@ public final class Report {
         String state = verdict.trouble() != null
                 ? red(visible(verdict.trouble().lines().findFirst().orElse("")))
                 : verdict.passed() ? green("done")
-                : verdict.results().stream().allMatch(Report::isOpen) ? "not begun"
+                : verdict.results().stream().allMatch(Result::isOpen) ? "not begun"
                 : "fails " + String.join(" ", verdict.results().stream()
                         .filter(each -> !each.passed()).map(Result::id).toList());
         return "%-42s %3d of %2d  %s%n".formatted(verdict.file(), verdict.earned(),
                 verdict.points(), state) + note(verdict);
     }
 
-    private static boolean isOpen(Result result) {
-        return result.failure() != null && result.failure().openTodo > 0;
-    }
-
-    /// The failing requirement to look at first: what does not work before what is not written yet,
-    /// and this in the order of the TODOs.
-    public Result nextToDo(Verdict verdict) {
-        List<Result> failing =
-                verdict.results().stream().filter(each -> !each.passed()).toList();
-        int todo = firstOpen(verdict);
-        return failing.stream().filter(each -> !isOpen(each)).findFirst()
-                .or(() -> failing.stream().filter(each -> each.todo() == todo)
-                        .findFirst())
-                .orElse(failing.getFirst());
-    }
-
     /// The first TODO that is open, with its line; or nothing where none is.
     public static String todo(Verdict verdict) {
-        int number = firstOpen(verdict);
+        int number = verdict.firstOpen();
         return number == 0 ? "" : where(verdict, number);
-    }
-
-    private static int firstOpen(Verdict verdict) {
-        return verdict.todos().stream().filter(Exercise.Todo::open)
-                .map(Exercise.Todo::number).findFirst().orElse(0);
     }
 
     /// The score where there are several, and the one next thing to do.
@@ -108,8 +94,8 @@ public final class Report {
         }
         String number = verdict.exercise().number();
         if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
-        Result result = nextToDo(verdict);
-        if (isOpen(result)) {
+        Result result = verdict.next();
+        if (result.isOpen()) {
             String todo = todo(verdict); // none where its comment was deleted
             return (todo.isEmpty() ? result.failure().likely : todo)
                     + "\n      ./jbang watch " + number + " grades each time you save";
@@ -138,8 +124,9 @@ public final class Report {
     /// `ok   01.2  where the client ...`
     public String line(Result result) {
         String mark = result.passed() ? green("ok  ") : red("FAIL");
-        return "%s %s  %s%s\n".formatted(mark, result.id(), result.sentence(),
-                result.passed() ? "" : " (" + points(result.points()) + ")");
+        String sentence = result.sentence()
+                + (result.passed() ? "" : " (" + points(result.points()) + ")");
+        return "%s %s  %s\n".formatted(mark, result.id(), fold(sentence, 11));
     }
 
     private static String points(int points) {
@@ -153,10 +140,12 @@ public final class Report {
             return indent("likely",
                     List.of("It was not decided, so it does not count."));
         }
-        if (failure.openTodo > 0) {
-            int first = firstOpen(verdict);
-            return "     " + failure.likely + (first > 0 && first < failure.openTodo
-                    ? " Begin with TODO " + first + ", which is open, too." : "")
+        if (result.isOpen()) {
+            int first = verdict.firstOpen();
+            return "     "
+                    + fold(failure.likely + (first > 0 && first < failure.openTodo
+                            ? " Begin with TODO " + first + ", which is open, too."
+                            : ""), 5)
                     + "\n";
         }
         StringBuilder text = new StringBuilder();
@@ -167,8 +156,8 @@ public final class Report {
         text.append(indent("expected", visible(failure.expected).lines()
                 .map(each -> part(each, 0)).toList()));
         text.append(indent("got", got(failure)));
-        text.append(indent("likely", visible(failure.likely).lines().toList()));
-        text.append(indent("where", List.of(where(verdict, result.todo()))));
+        text.append(indent("likely", fold(visible(failure.likely))));
+        text.append(indent("where", fold(where(verdict, result.todo()))));
         text.append(indent("next", List.of("./jbang hint " + result.id())));
         return text + "\n";
     }
@@ -223,6 +212,52 @@ public final class Report {
                     .append('\n');
         }
         return text.toString();
+    }
+
+    private List<String> fold(String text) {
+        return text.lines().flatMap(each -> fold(each, 15).lines())
+                .map(String::strip).toList();
+    }
+
+    /// Breaks a sentence between words so that it fits the terminal.
+    ///
+    /// @param indent the columns before it, in each of its lines
+    public String fold(String sentence, int indent) {
+        StringBuilder folded = new StringBuilder();
+        int column = indent;
+        for (String word : sentence.split(" ", -1)) {
+            if (column > indent && column + 1 + word.length() > width) {
+                folded.append('\n').append(" ".repeat(indent));
+                column = indent;
+            } else if (!folded.isEmpty()) {
+                folded.append(' ');
+                column++;
+            }
+            folded.append(word);
+            column += word.length();
+        }
+        return folded.toString();
+    }
+
+    /// What a solution has in its holes in place of a learner's code; nothing where it is the same.
+    public String difference(String own, String solution) {
+        StringBuilder text = new StringBuilder();
+        var holes = Exercise.holes(solution);
+        Exercise.holes(own).forEach((todo, code) -> {
+            List<String> mine = lines(code);
+            List<String> theirs = lines(holes.getOrDefault(todo, code));
+            if (mine.equals(theirs)) return;
+            text.append("  TODO ").append(todo).append('\n');
+            mine.stream().filter(each -> !theirs.contains(each))
+                    .forEach(each -> text.append(red("  - " + each)).append('\n'));
+            theirs.stream().filter(each -> !mine.contains(each))
+                    .forEach(each -> text.append(green("  + " + each)).append('\n'));
+        });
+        return text.toString();
+    }
+
+    private static List<String> lines(String code) {
+        return code.stripTrailing().stripIndent().lines().toList();
     }
 
     /// Text of a stranger: control characters are shown, not sent to the terminal.

@@ -29,6 +29,17 @@ public final class Terminal {
                 CommandLine.Help.defaultColorScheme(COLOUR ? Ansi.ON : Ansi.OFF));
     }
 
+    /// Is this process being ended, as by Ctrl+C? What a program did then is no news.
+    public static boolean isEnding() {
+        Thread never = new Thread();
+        try {
+            Runtime.getRuntime().addShutdownHook(never);
+            return !Runtime.getRuntime().removeShutdownHook(never);
+        } catch (IllegalStateException ending) {
+            return true;
+        }
+    }
+
     /// Shows what is being done, in a line that is written over.
     public static void line(String doing) {
         if (ESCAPES) System.err.print("\r\033[K" + doing);

@@ -4,9 +4,9 @@ import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass
 
 import grader.build.Build;
 import grader.client.Failure;
+import grader.repo.Changes;
 import grader.repo.Exercise;
 import grader.repo.Repo;
-import grader.repo.Snapshots;
 import grader.repo.Trouble;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
@@ -24,6 +24,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.engine.JupiterTestEngine;
 import org.junit.platform.engine.TestExecutionResult;
@@ -51,6 +52,7 @@ public final class Grading implements TestExecutionListener {
     private final long seed;
     private final int eachMs = Patience.ms(EACH_MS);
     private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
+    private Consumer<String> progress;
     private Stage stage;
     private Requirements.Context context;
     private String trouble;
@@ -67,26 +69,27 @@ public final class Grading implements TestExecutionListener {
     /// @param progress hears what is being done
     public static Verdict of(Exercise exercise, Path file, long seed,
             Consumer<String> progress) {
-        return new Grading(exercise, file, seed).verdict(Snapshots.all(), progress);
+        return new Grading(exercise, file, seed).verdict(new Changes(), progress);
     }
 
     /// Grades exercises, two at a time. Where there are several, one that nobody has worked on is
     /// not run.
     ///
-    /// @param solution whether to grade the solutions in place of the learner's files
+    /// @param submission which file of an exercise is to be graded
     /// @param done hears the verdicts in order, each as soon as it is known
-    public static void all(List<Exercise> exercises, boolean solution,
-            long seed, Consumer<String> progress, Consumer<Verdict> done) {
-        var files = Snapshots.all();
+    public static void all(List<Exercise> exercises,
+            Function<Exercise, Path> submission, long seed, Consumer<String> progress,
+            Consumer<Verdict> done) {
+        Changes changes = new Changes();
         Map<Exercise, CompletableFuture<Verdict>> verdicts = new LinkedHashMap<>();
         try (var pool = Executors.newFixedThreadPool(SIDE_BY_SIDE)) {
             for (Exercise each : exercises) {
-                Path file = solution ? each.solution() : each.file();
+                Path file = submission.apply(each);
                 verdicts.put(each, exercises.size() > 1 && each.isUntouched(file)
                         ? CompletableFuture.completedFuture(
                                 untouched(each, file))
                         : CompletableFuture.supplyAsync(
-                                () -> new Grading(each, file, seed).verdict(files,
+                                () -> new Grading(each, file, seed).verdict(changes,
                                         doing -> progress
                                                 .accept(each.number() + ": " + doing)),
                                 pool));
@@ -97,9 +100,11 @@ public final class Grading implements TestExecutionListener {
 
     /// Compiles, starts and checks. A [Trouble] becomes the verdict's.
     ///
-    /// @param files the exercises' files as they ought to be; afterwards as they are
-    private Verdict verdict(Map<Exercise, byte[]> files, Consumer<String> progress) {
+    /// @param changes knows the files as they ought to be
+    private Verdict verdict(Changes changes, Consumer<String> progress) {
+        this.progress = progress;
         long began = System.nanoTime();
+        String state = file.equals(exercise.file()) ? exercise.state() : null;
         Path folder = null;
         try {
             for (var each : undecided(exercise)) results.put(each.id(), each);
@@ -109,7 +114,6 @@ public final class Grading implements TestExecutionListener {
             context = new Requirements.Context(stage, seed, exercise.port());
             progress.accept("starting");
             stage.node(Stage.A);
-            progress.accept("checking");
             check();
         } catch (Trouble e) {
             trouble = e.getMessage();
@@ -117,23 +121,23 @@ public final class Grading implements TestExecutionListener {
             if (stage != null) stage.close();
             if (folder != null) Repo.delete(folder);
         }
-        String note = Snapshots.keepChanged(files);
+        String note = changes.told();
         if (note == null && stage != null) note = stage.slowness();
         return new Verdict(exercise, null, Repo.shown(file), seed, trouble, note,
                 List.copyOf(results.values()),
                 Files.isReadable(file) ? todos(file) : List.of(),
-                (System.nanoTime() - began) / 1_000_000);
+                (System.nanoTime() - began) / 1_000_000, state);
     }
 
     /// The verdict of a file that nobody has worked on: every TODO is open. Known without a run.
-    private static Verdict untouched(Exercise exercise, Path file) {
+    public static Verdict untouched(Exercise exercise, Path file) {
         var results = undecided(exercise).stream()
                 .map(each -> new Verdict.Result(each.id(), each.sentence(),
                         each.points(), each.todo(), false, Failure.stillOpen(
                                 each.todo(), List.of(), "code", "none", -1)))
                 .toList();
         return new Verdict(exercise, null, Repo.shown(file), 0, null, null, results,
-                Exercise.todos(Repo.read(file)), 0);
+                Exercise.todos(Repo.read(file)), 0, null);
     }
 
     private static List<Exercise.Todo> todos(Path file) {
@@ -215,10 +219,22 @@ public final class Grading implements TestExecutionListener {
     }
 
     @Override
+    public void executionStarted(TestIdentifier test) {
+        if (requirement(test) != null) {
+            progress.accept("checking " + requirement(test).id());
+        }
+    }
+
+    /// What a test decides about, or null.
+    private static Requirement requirement(TestIdentifier test) {
+        return test.getSource().orElse(null) instanceof MethodSource method
+                ? method.getJavaMethod().getAnnotation(Requirement.class)
+                : null;
+    }
+
+    @Override
     public void executionFinished(TestIdentifier test, TestExecutionResult result) {
-        if (!(test.getSource().orElse(null) instanceof MethodSource method)) return;
-        Requirement requirement =
-                method.getJavaMethod().getAnnotation(Requirement.class);
+        Requirement requirement = requirement(test);
         if (requirement == null) return;
         var before = results.get(requirement.id());
         Failure failure = result.getThrowable().map(this::failure).orElse(null);

@@ -14,20 +14,26 @@ import java.util.List;
 /// @param results one for each requirement, in order
 /// @param todos those of the submission's text
 /// @param ms how long it took
+/// @param state of the learner's files when they were graded, or null where others were
 public record Verdict(Exercise exercise, String learner, String file, long seed,
         String trouble,
-        String note, List<Result> results, List<Exercise.Todo> todos, long ms) {
+        String note, List<Result> results, List<Exercise.Todo> todos, long ms,
+        String state) {
     /// @param passed only what was seen to hold
     /// @param failure what went wrong, or null
     public record Result(String id, String sentence, int points, int todo,
             boolean passed,
             Failure failure) {
+        /// Does it fail because a TODO is open?
+        public boolean isOpen() {
+            return failure != null && failure.openTodo > 0;
+        }
     }
 
     /// Of a learner in a class who has handed in nothing, or the untouched exercise.
     public static Verdict missing(Exercise exercise, List<Result> undecided) {
         return new Verdict(exercise, null, null, 0, null, null, undecided, List.of(),
-                0);
+                0, null);
     }
 
     public boolean isMissing() {
@@ -36,7 +42,7 @@ public record Verdict(Exercise exercise, String learner, String file, long seed,
 
     public Verdict of(String learner) {
         return new Verdict(exercise, learner, file, seed, trouble, note, results, todos,
-                ms);
+                ms, state);
     }
 
     public boolean passed() {
@@ -54,8 +60,27 @@ public record Verdict(Exercise exercise, String learner, String file, long seed,
         return results.stream().mapToInt(Result::points).sum();
     }
 
+    /// The failing requirement to look at first: what does not work before what is not written yet,
+    /// and this in the order of the TODOs. Null where all hold, or nothing could be decided.
+    public Result next() {
+        List<Result> failing = trouble != null ? List.of()
+                : results.stream().filter(each -> !each.passed()).toList();
+        int todo = firstOpen();
+        return failing.stream().filter(each -> !each.isOpen()).findFirst()
+                .or(() -> failing.stream().filter(each -> each.todo() == todo)
+                        .findFirst())
+                .or(() -> failing.stream().findFirst()).orElse(null);
+    }
+
+    /// The number of the first TODO that is open, or 0.
+    public int firstOpen() {
+        return todos.stream().filter(Exercise.Todo::open).map(Exercise.Todo::number)
+                .findFirst().orElse(0);
+    }
+
     /// Notes in the learner's progress what was found.
     public void keep() {
-        Progress.note(exercise, passed(), earned(), points());
+        Progress.note(exercise, passed(), earned(), points(),
+                next() == null ? null : next().id(), trouble == null ? state : null);
     }
 }
