@@ -54,7 +54,7 @@ class Grade {
     private static final String NAMES =
             "An exercise: 03, 3, websocket, 03_websocket or its file.";
 
-    private static final Report REPORT = new Report(Terminal.COLOUR);
+    private static final Report REPORT = new Report(Terminal.COLOUR, Terminal.width());
 
     static void main(String... arguments) {
         CommandLine command = Terminal.command(new Grade())

@@ -311,7 +311,7 @@ class CommandsTest {
                 + " 'stty cols 60; ./jbang watch 01' /dev/null");
         assertTrue(narrow.contains("\033[Kgrading 01: compiling ...")
                 && narrow.contains("\033[Kgrading 01: checking 01.2 ..."), narrow);
-        assertTrue(narrow.contains("\r\n  1 of 3  Ask "), narrow);
+        assertTrue(narrow.contains("\r\n  1 of 3  What "), narrow);
         assertEquals(List.of(), narrow.replaceAll("\r\033\\[K[^\r]*", "").lines()
                 .filter(line -> line.length() > 60).toList());
     }
@@ -694,7 +694,7 @@ class CommandsTest {
             assertFalse(same.contains("01.3"),
                     "what did not change is not said: " + same);
             watching.type("h");
-            watching.see("Hint for 01.1\n.*Again for the next one: h\n");
+            watching.see("Hint for 01.1\n.*Again for the next one: h");
             String other = "left = left - quantity;";
             Files.writeString(file, solved.replace("left -= quantity;", other));
             String done = watching.see("11 of 11 points.*Done.*lesson 02.*n goes on");

@@ -49,7 +49,7 @@ public final class Watch {
         }
     }
 
-    private Report report;
+    private final Report report;
     private final Long seed;
     private final Map<String, Verdict.Result> shown = new HashMap<>();
     private Exercise exercise;
@@ -71,9 +71,6 @@ public final class Watch {
                         ? TerminalBuilder.builder().system(true).type("dumb").build()
                         : null) {
             if (terminal == null) return loop(null);
-            if (terminal.getWidth() > 0) {
-                report = new Report(grader.report.Terminal.COLOUR, terminal.getWidth());
-            }
             var before = terminal.enterRawMode();
             terminal.handle(Terminal.Signal.INT, signal -> {
                 terminal.setAttributes(before);

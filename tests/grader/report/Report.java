@@ -97,7 +97,7 @@ public final class Report {
         Result result = verdict.next();
         if (result.isOpen()) {
             String todo = todo(verdict); // none where its comment was deleted
-            return (todo.isEmpty() ? result.failure().likely : todo)
+            return fold(todo.isEmpty() ? result.failure().likely : todo, 6)
                     + "\n      ./jbang watch " + number + " grades each time you save";
         }
         return verdicts.size() > 1

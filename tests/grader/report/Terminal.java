@@ -1,6 +1,7 @@
 package grader.report;
 
 import java.io.File;
+import java.io.IOException;
 import java.util.Locale;
 import java.util.Objects;
 import picocli.CommandLine;
@@ -27,6 +28,19 @@ public final class Terminal {
         Locale.setDefault(Locale.ROOT);
         return new CommandLine(command).setColorScheme(
                 CommandLine.Help.defaultColorScheme(COLOUR ? Ansi.ON : Ansi.OFF));
+    }
+
+    /// The columns of the terminal; very many where there is none, or nobody knows.
+    public static int width() {
+        try {
+            String size = !ESCAPES ? ""
+                    : new String(new ProcessBuilder("sh", "-c", "stty size </dev/tty")
+                            .start().getInputStream().readAllBytes());
+            int columns = Integer.parseInt(size.replaceFirst(".* ", "").strip());
+            return columns > 0 ? columns : Integer.MAX_VALUE;
+        } catch (IOException | NumberFormatException unknown) {
+            return Integer.MAX_VALUE;
+        }
     }
 
     /// Is this process being ended, as by Ctrl+C? What a program did then is no news.
