@@ -470,10 +470,11 @@ class CommandsTest {
                             each.delete();
                         }
                         repo.resolve("solutions").toFile().delete();
+                        repo.resolve("jbang-catalog.json").toFile().delete();
                 """.formatted(repo));
         Files.writeString(file, bad);
         git(repo, "init", "-q");
-        git(repo, "add", "exercises", "solutions", "tests");
+        git(repo, "add", "exercises", "solutions", "tests", "jbang-catalog.json");
         git(repo, "commit", "-q", "-m", "The course");
         Path other = repo.resolve("solutions/02_long_polling.java");
         byte[] solution = Files.readAllBytes(other);
@@ -481,11 +482,12 @@ class CommandsTest {
         assertTrue(said.contains("""
                 While this was graded, files changed. If it was not you, a program did it:
                   changed  exercises/01_short_polling.java
+                  deleted  jbang-catalog.json
                   deleted  solutions
                   changed  tests/01_short_polling/hints.md
                   new      tests/grader/New.java
                 Delete what is new; what was there comes back with
-                  git restore solutions tests/01_short_polling/hints.md
+                  git restore jbang-catalog.json solutions tests/01_short_polling/hints.md
                   ./jbang undo 01
                 """), said);
         assertEquals("gone", Files.readString(file));
