@@ -298,7 +298,7 @@ interface ChatClient {
               function heard(event) {
                 listen();
                 online = event.online ?? online;
-                hear(lineOf(event));
+                hear(event);
               }
               function leave() {
                 wanted = false;
@@ -323,17 +323,6 @@ interface ChatClient {
               return fetch(`/_/door?${query}`, { signal: late })
                 .then(async (door) => door.status === 400 && (await door.json()).detail)
                 .catch(() => false);
-            }
-
-            function lineOf({ type, from, text, name, online, reason }) {
-              switch (type) {
-                case "message": return `${from}: ${text}`;
-                case "joined": return `${name} joined, ${online} online`;
-                case "left": return `${name} left, ${online} online`;
-                case "online": return `${online} online`;
-                case "error": return `error: ${reason}`;
-                default: return `(${type})`; // a newer server's: no reason to fail
-              }
             }
             """;
 }

@@ -109,7 +109,9 @@ const utf8 = (bytes) => new TextDecoder().decode(bytes);
 
 function parseRequest(row) {
   const { kind, place, peer } = row;
-  if (kind !== "request" && kind !== "open") return { method: row.label.split(" ")[0], path: "", query: new URLSearchParams(), headers: {}, place, peer };
+  if (kind !== "request" && kind !== "open") {
+    return { method: row.label.split(" ")[0], path: "", query: new URLSearchParams(), headers: {}, place, peer };
+  }
   const [first, ...fields] = utf8(bytesOf(row.raw)).split("\r\n\r\n")[0].split("\r\n");
   const [method, target] = first.split(" ");
   const url = new URL(target, location.origin);

@@ -16,7 +16,7 @@ import shared.course.Course;
 class PageTest {
     /// What acts and lies outside of the window, with its lower edge.
     private static final String OUTSIDE = """
-            () => [...document.querySelectorAll("#demo button, #demo input, #demo select, #outcome")]
+            () => [...document.querySelectorAll("#demo :is(button, input, select, #outcome)")]
               .map((each) => [each.id || each.textContent, each.getBoundingClientRect().bottom])
               .filter(([, bottom]) => bottom > byId("demo").getBoundingClientRect().bottom)
               .map(String)""";
