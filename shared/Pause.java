@@ -15,8 +15,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 /// does nothing.
 ///
 /// The program calls the grader: it connects to the port in [Graded#PAUSES], sends the name of
-/// the place, what it tells there, and LF, and goes on when a byte comes or the connection ends. While it is held it
-/// sends `b` once, as soon as another thread waits for a lock that the held one has.
+/// the place, what it tells there, and LF, and goes on when a byte comes or the connection ends.
+/// While it is held it sends `b` once, as soon as another thread waits for a lock that the held
+/// one has.
 public final class Pause {
     private static final String PORT = System.getenv(Graded.PAUSES);
     private static final int LOOK_MS = 2;
