@@ -16,8 +16,8 @@ public final class Graded {
     /// The environment variable with the port to which [Pause] connects.
     public static final String PAUSES = "ON_THE_WIRE_PAUSES";
 
-    /// Of a request, where [#RUN] is set: how many steps of the learner's code from now on is the
-    /// one at which [Pause#step] is a place, [#STEP].
+    /// Of a request, where [#RUN] is set: how many steps of the learner's code from now on, on
+    /// this thread, is the one at which [Pause#step] is a place, [#STEP].
     public static final String STEP_HEADER = "On-The-Wire-Step";
     public static final String STEP = "step";
 

@@ -163,7 +163,7 @@ final class LongPollingSteps extends LongPolling {
     /// @return whether it comes there so often
     private boolean meanwhile(String place, int nth, AsyncClient one, Runnable request,
             Runnable other, BooleanSupplier done) {
-        Meeting meeting = meetingAt(place, nth);
+        Meeting meeting = meetingAt(place, nth, one.line);
         request.run();
         boolean isHeld = isHeld(meeting, place, one);
         other.run();
@@ -218,7 +218,7 @@ final class LongPollingSteps extends LongPolling {
     private boolean together(String place, int nth, AsyncClient cook, AsyncClient rider,
             String step) {
         String order = place();
-        Meeting meeting = meetingAt(place, nth);
+        Meeting meeting = meetingAt(place, nth, cook.line);
         post(cook, order, anyStep());
         boolean isHeld = isHeld(meeting, place, cook);
         post(rider, order, step);

@@ -42,7 +42,9 @@ final class WebsocketOneStep extends Websocket {
         begin(ada, bob, eve);
         int amount = number(1_000, 9_000);
         transcript.step("(the next two at the same instant)");
-        Meeting meeting = meetingAt(Graded.STEP, nth);
+        HttpConnection beside = connect(bob.line); // on the thread of ada
+        Meeting meeting = meetingAt(Graded.STEP, nth, beside);
+        beside.ask("HEAD", "/_/ready", null);
         ada.say(bid(amount));
         boolean isHeld = meeting.first(() -> knows(ada));
         bob.say(bid(amount));

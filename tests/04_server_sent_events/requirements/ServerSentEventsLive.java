@@ -124,7 +124,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
     /// @return whether the first is held there
     private boolean meanwhile(String place, int nth, Runnable begin,
             EventStreamClient first, Runnable between, EventStreamClient second) {
-        Meeting meeting = meetingAt(place, nth);
+        Meeting meeting = meetingAt(place, nth, first.line);
         begin.run();
         boolean isHeld = meeting.first(first::isReadable);
         transcript.step("# in the middle of that"

@@ -201,7 +201,7 @@ final class WebhookPosts extends Webhook {
         boolean copy = first.contains(second);
         if (!copy) wanted.add(new Post(id + second, word(6)));
         Post next = wanted.getLast();
-        Meeting meeting = meetingAt(place, nth);
+        Meeting meeting = meetingAt(place, nth, one.line);
         transcript.step("# These two at the same instant:");
         send(one, wanted.subList(0, first.length()).toArray(Post[]::new));
         boolean isHeld = meeting.first(one::isThere);

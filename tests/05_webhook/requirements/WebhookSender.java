@@ -19,7 +19,8 @@ final class WebhookSender extends Webhook {
     private static final String AT_ONCE =
             "All are signed rightly, and alone each one passes.";
     private static final String SHARED = AT_ONCE
-            + " Do two threads share a Mac, so that their bytes are mixed? Each call needs its own.";
+            + " Do two threads share a Mac, so that their bytes are mixed? Each call needs its"
+            + " own.";
 
     private static String encode(String text) {
         return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20");
@@ -43,7 +44,7 @@ final class WebhookSender extends Webhook {
                 "\"" + word(3) + "\\n\t\u0001\n\ud83d\ude00\"", word(1).repeat(2_000),
                 "")) {
             Answer answer = handshake("subscribe", TOKEN, challenge).expect(200,
-                    "The mode is subscribe, the token is right, and a challenge is there, be it empty.");
+                    "Mode and token are right, and a challenge is there, be it empty.");
             answer.expectHeader("Content-Type", "Content-Type: text/plain",
                     type -> type.toLowerCase().matches("text/plain *(;.*)?"),
                     "A browser would run HTML, and anyone can write a link with a challenge.")

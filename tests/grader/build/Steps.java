@@ -28,8 +28,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/// Puts `Pause.step()` before whatever a learner's own lines call, read, write or lock, so that a thread
-/// can be held between any two of them.
+/// Puts `Pause.step()` before whatever a learner's own lines call, read, write or lock, so that a
+/// thread can be held between any two of them.
 final class Steps {
     private static final ClassDesc PAUSE = ClassDesc.of("shared.Pause");
     private static final MethodTypeDesc NOTHING =

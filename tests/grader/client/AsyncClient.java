@@ -10,7 +10,7 @@ import java.util.concurrent.TimeoutException;
 /// server's I/O thread owns the connection; while that thread is held at a place, only connections
 /// of another thread are served.
 public final class AsyncClient implements AutoCloseable {
-    private final HttpConnection line;
+    public final HttpConnection line;
     private CompletableFuture<Answer> answer;
 
     public AsyncClient(Node node, Transcript transcript) {

@@ -17,7 +17,7 @@ public final class EventStreamClient implements AutoCloseable {
     /// @param type `message` where the event names none
     private record Event(String id, String type, String data) {}
 
-    private final HttpConnection line;
+    public final HttpConnection line;
     private long deadline;
 
     /// Bytes left in the body, or in its chunk; -1 before the first chunk.

@@ -27,6 +27,7 @@ public final class HttpConnection implements AutoCloseable {
     private final Socket socket;
     final InputStream in;
     private final String thread;
+    private String once = "";
 
     private interface Reading {
         Answer answer() throws IOException;
@@ -64,6 +65,11 @@ public final class HttpConnection implements AutoCloseable {
         return other != null && Objects.equals(thread, other.thread);
     }
 
+    /// Adds a header to the next request.
+    public void once(String header, Object value) {
+        once = header + ": " + value + "\r\n";
+    }
+
     /// Sends a request, and reads its whole answer.
     public Answer ask(String method, String path, String body, String... headers) {
         send(method, path, body, headers);
@@ -82,7 +88,8 @@ public final class HttpConnection implements AutoCloseable {
     /// The same with any bytes for a body.
     public void send(String method, String path, byte[] body, String... headers) {
         StringBuilder head = new StringBuilder(method + " " + path + " HTTP/1.1\r\n"
-                + "Host: localhost:" + node.port() + "\r\n");
+                + "Host: localhost:" + node.port() + "\r\n" + once);
+        once = "";
         if (body != null) {
             head.append("Content-Type: application/json\r\nContent-Length: ")
                     .append(body.length).append("\r\n");

@@ -76,8 +76,9 @@ public final class Meeting {
     }
 
     /// Waits until the second thread is done, or needs a lock of the first one: a second at most,
-    /// as some waits do not show, and less where that has happened before. Where it waits for the first, both go on; where it is held as
-    /// well, it goes on, and the first is still held.
+    /// as some waits do not show, and less where that has happened before. Where the second waits
+    /// for the first, both go on; where it is held as well, it goes on, and the first is still
+    /// held.
     public Second second(BooleanSupplier done) {
         if (first == null) return Second.ALONE;
         waitFor(both ? BOTH_MS : SECOND_MS, () -> both && pauses.holdsMore()

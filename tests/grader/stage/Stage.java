@@ -157,12 +157,10 @@ public final class Stage implements AutoCloseable {
 
     /// Why the grading takes long, or null.
     public String slowness() {
-        return pauses.timesUnseen() < SEVERAL ? null
-                : "Your threads waited for each other "
-                        + pauses.timesUnseen()
-                        + " times in a way that does not show, and the grader"
-                        + " waited to make sure. Waits for `synchronized`, a ReentrantLock or the like"
-                        + " show at once.";
+        int times = pauses.timesUnseen();
+        return times < SEVERAL ? null : "Your threads waited for each other " + times
+                + " times in a way that does not show, and the grader waited to make sure."
+                + " Waits for `synchronized`, a ReentrantLock or the like show at once.";
     }
 
     /// Waits until it is so, and returns whether it is.
