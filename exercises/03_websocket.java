@@ -56,8 +56,8 @@
 //    all lots; gaps do not matter. Everybody hears the same bids in the same
 //    order, so within a lot amounts rise, too. The sender of any other bid,
 //    of an equal one too, hears `outbid` with that lot's highest bid and
-//    whose it is, and nobody else hears
-//    anything. An `outbid` may come before the `bid` that it lost to.
+//    whose it is, and nobody else hears anything. An `outbid` may come
+//    before the `bid` that it lost to.
 //
 // Done already: a GET without an upgrade gets 426, a text over 65,536
 // bytes closes 1009, binary closes 1003, and `POST /lots

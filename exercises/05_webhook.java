@@ -11,8 +11,9 @@
 // # 05 - Exercise: Instagram's post on Facebook
 //
 // Ada posts a photo on Instagram, and it appears on her Facebook page as
-// well: Instagram calls a webhook of Facebook. You write Facebook's side,
-// the receiver. The page of this exercise plays Instagram.
+// well: picture it so that Instagram calls a webhook of Facebook. You write
+// Facebook's side, the receiver. The page of this exercise plays Instagram.
+// (The field `media` is made up; Instagram's own are others.)
 //
 // **The twist.** This is [Meta's form](https://developers.facebook.com/docs/graph-api/webhooks/getting-started)
 // and not that of lesson 05. A handshake comes first. The signature is
@@ -38,9 +39,9 @@
 // 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
 //    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
 //    64 hex digits. Meta writes them in lower case; whether you let upper
-//    case pass is up to you. Missing, given twice, malformed or wrong: 401, whatever
-//    the body says, and nothing happens. (A body that is too large or of
-//    another type than JSON gets 413 or 415 before, done already.)
+//    case pass is up to you. Missing, given twice, malformed or wrong: 401,
+//    whatever the body says, and nothing happens. (A body that is too large
+//    or of another type than JSON gets 413 or 415 before, done already.)
 // 3. **The batch.** A signed body has this shape. Other members, such as
 //    `id` and `time`, may be there or not:
 //

@@ -33,8 +33,8 @@ import shared.course.Course;
 /// that are too long. Comments, text blocks and all other line breaks are the author's.
 /// And it copies what stands in one place to where it is read: from [Course] the lessons to the
 /// README, the catalog and the scripts' descriptions; from the heads in shared/ the versions of
-/// libraries to the scripts that name them too; and from the solutions the untouched exercises. Only the course's own files count, not what lies
-/// beside them.
+/// libraries to the scripts that name them too; and from the solutions the untouched exercises.
+/// Only the course's own files count, not what lies beside them.
 class Format {
     private static final List<String> SCRIPTS =
             List.of("lessons", "exercises", "solutions");

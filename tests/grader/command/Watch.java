@@ -24,8 +24,8 @@ import java.util.stream.Collectors;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 
-/// Grades an exercise each time its file is saved, or one that lies beside it. It looks at the files
-/// themselves, because events do not come from every file system; a look costs nothing.
+/// Grades an exercise each time its file is saved, or one that lies beside it. It looks at the
+/// files themselves, because events do not come from every file system; a look costs nothing.
 public final class Watch {
     public static final String KEYS =
             "h hint, n next exercise, p the one before, ? help, q quit";

@@ -100,8 +100,8 @@ public record Exercise(String name) {
         return Repo.root().resolve("exercises").resolve(name + ".java");
     }
 
-    /// What its verdict hangs on: the learner's file, whether it is there or not, and the files that
-    /// lie beside it or one folder below and belong to no other exercise.
+    /// What its verdict hangs on: the learner's file, whether it is there or not, and the files
+    /// that lie beside it or one folder below and belong to no other exercise.
     public List<Path> files() {
         Path folder = file().getParent();
         List<Path> files = new ArrayList<>(List.of(file()));
