@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -40,8 +41,11 @@ import tools.jackson.databind.json.JsonMapper;
 class Notebook implements Callable<Integer> {
     private static final Pattern START =
             Pattern.compile("`(Serve\\.start\\([^`]+)`");
-    private static final DateTimeFormatter TIME =
-            DateTimeFormatter.ofPattern("yyyy-MM-dd'T'HH.mm.ss");
+    private static final DateTimeFormatter KEPT =
+            DateTimeFormatter.ofPattern("'.'yyyy-MM-dd'T'HH.mm.ss'.ipynb'");
+
+    /// What evaluates cells lives too short to gain from code that is optimised to the last.
+    private static final String QUICK = "-XX:TieredStopAtLevel=1";
 
     /// What JBang says of a script that it has built.
     private record Script(List<String> classPath, List<String> options) {
@@ -73,9 +77,12 @@ class Notebook implements Callable<Integer> {
             Path jupyter = jshell ? null : jupyter();
             if (jupyter == null) return shell(lesson);
             Path folder = Repo.root().resolve("build/notebook");
-            Path notebook = lay(lesson, folder, anew);
+            Path file = folder.resolve(lesson.name() + ".ipynb");
+            if (anew && Files.exists(file)) keep(file);
+            lay(lesson, folder);
+            say(lesson, file);
             List<String> command = new ArrayList<>(
-                    List.of(jupyter.toString(), notebook.getFileName().toString()));
+                    List.of(jupyter.toString(), file.getFileName().toString()));
             command.addAll(more);
             var program = new ProcessBuilder(command).directory(folder.toFile());
             program.environment().put("JUPYTER_PATH", path(folder));
@@ -115,31 +122,35 @@ class Notebook implements Callable<Integer> {
     }
 
     /// Writes a kernel for the lesson, and its notebook where there is none.
-    ///
-    /// @param anew another one, though there is one, which gets another name
-    /// @return the notebook
-    static Path lay(Course.Lesson lesson, Path folder, boolean anew)
-            throws IOException {
+    static void lay(Course.Lesson lesson, Path folder) throws IOException {
         write(folder.resolve("jupyter/kernels/" + lesson.name() + "/kernel.json"),
                 kernel(lesson));
         Path file = folder.resolve(lesson.name() + ".ipynb");
-        Map<String, ?> made = notebook(lesson);
-        if (Files.exists(file) && anew) {
-            Path kept = file.resolveSibling(lesson.name() + "."
-                    + LocalDateTime.now().format(TIME) + ".ipynb");
-            Files.move(file, kept);
-            System.out.println("Your notebook is kept: " + Repo.shown(kept));
-        }
-        if (Files.notExists(file)) write(file, made);
-        System.out.println("The notebook is " + Repo.shown(file)
-                + ": what you change there stays, and the lesson is as it was.");
+        if (Files.notExists(file)) write(file, notebook(lesson));
+    }
+
+    /// Gives a notebook another name.
+    private static void keep(Path file) throws IOException {
+        Path kept = file.resolveSibling(file.getFileName().toString()
+                .replace(".ipynb", LocalDateTime.now().format(KEPT)));
+        Files.move(file, kept);
+        System.out.println("Your notebook is now " + Repo.shown(kept) + ".");
+    }
+
+    private static void say(Course.Lesson lesson, Path file) {
+        System.out.println("The notebook is " + Repo.shown(file) + ". What you change"
+                + " there stays there; the lesson's own file does not change.");
         if (!JsonMapper.shared().readTree(file.toFile()).at("/metadata/lesson")
-                .equals(JsonMapper.shared().valueToTree(made).at("/metadata/lesson"))) {
-            System.out.println("The lesson has changed since it was made. To make it"
-                    + " anew and keep yours: ./jbang notebook " + lesson.number()
+                .asString("").equals(state(lesson))) {
+            System.out.println("The lesson has changed since. To make the notebook anew"
+                    + " and keep this one: ./jbang notebook " + lesson.number()
                     + " --new");
         }
-        return file;
+    }
+
+    /// Tells one text of a lesson from another.
+    private static String state(Course.Lesson lesson) {
+        return Integer.toHexString(Repo.read(lesson(lesson)).hashCode());
     }
 
     private static void write(Path file, Map<String, ?> content) throws IOException {
@@ -152,6 +163,7 @@ class Notebook implements Callable<Integer> {
         Path program = Repo.root().resolve("tests/notebook/Kernel.java");
         List<String> command = new ArrayList<>(List.of(jdk("java")));
         command.addAll(own.options());
+        command.add(QUICK);
         command.addAll(List.of("-cp",
                 built(program).joined() + File.pathSeparator + own.joined(), "Kernel",
                 lesson(lesson).toString(), "{connection_file}"));
@@ -166,13 +178,13 @@ class Notebook implements Callable<Integer> {
 
     /// The lesson's cells, and one that starts its server.
     private static Map<String, ?> notebook(Course.Lesson lesson) {
-        String source = Repo.read(lesson(lesson));
         List<Map<String, ?>> cells = new ArrayList<>();
-        Stream.of(source.split("(?m)^(?=// %%)")).skip(1).map(Notebook::cell)
+        Stream.of(Repo.read(lesson(lesson)).split("(?m)^(?=// %%)")).skip(1)
+                .map(Notebook::cell)
                 .forEach(cells::add);
         cells.add(code(start(lesson)));
         return Map.of("nbformat", 4, "nbformat_minor", 4, "cells", cells,
-                "metadata", Map.of("lesson", Integer.toHexString(source.hashCode()),
+                "metadata", Map.of("lesson", state(lesson),
                         "language_info", Map.of("name", "java"),
                         "kernelspec", Map.of("name", lesson.name(),
                                 "display_name", title(lesson), "language", "java")));
@@ -186,7 +198,7 @@ class Notebook implements Callable<Integer> {
     }
 
     static Map<String, ?> code(String source) {
-        Map<String, Object> cell = new java.util.HashMap<>(Map.of("cell_type", "code",
+        Map<String, Object> cell = new HashMap<>(Map.of("cell_type", "code",
                 "metadata", Map.of(), "outputs", List.of(), "source", source));
         cell.put("execution_count", null);
         return cell;

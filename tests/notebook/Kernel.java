@@ -22,9 +22,8 @@ class Kernel {
     private static void evaluate(Path lesson) throws IOException {
         var shell = MainApp.kernel.javaEngine().getShell();
         String rest = Files.readString(lesson);
-        while (true) {
+        while (!rest.isBlank()) {
             var next = shell.sourceCodeAnalysis().analyzeCompletion(rest);
-            if (next.source() == null) return;
             shell.eval(next.source());
             rest = next.remaining();
         }
