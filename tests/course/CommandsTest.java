@@ -446,7 +446,7 @@ class CommandsTest {
             Path learner = Files.createDirectories(temp.resolve("stripped/ada"));
             Files.writeString(learner.resolve(file.getFileName()), untouched);
             assertTrue(run(2, "grade", "--class", learner.getParent().toString()).out
-                    .contains("ada          -"));
+                    .contains("ada         -"));
             assertEquals("solutions/01_short_polling.java is not there: this course"
                     + " was given without it.", run(2, "grade", "--solution", "1").err);
         } finally {
