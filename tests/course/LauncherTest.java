@@ -34,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 /// a script of the course it prints $SAYS. No network.
 @DisplayName("The jbang script")
 @DisabledOnOs(OS.WINDOWS)
-@Timeout(60)
+@Timeout(180)
 class LauncherTest {
     private static final String CLI = """
             package dev.jbang;
@@ -351,10 +351,8 @@ class LauncherTest {
         Files.delete(repo.resolve("tests/c.java"));
         for (String script : kept) assertSays("5", script, "5", jar);
         RepoCopy.delete(repo.resolve("solutions"));
-        for (String script : kept) {
-            says("5", script, jar);
-            assertSays("5", script, "6", jar);
-        }
+        says("5", "webhook", jar);
+        assertSays("5", "webhook", "6", jar);
         Path moved = Files.move(jar, temp.resolve("moved jar"));
         for (String script : kept) assertSays("6", script, "6", moved);
         Path jdk = jdk(temp.resolve("jdk"), "25.0.9");
