@@ -241,13 +241,34 @@ class Room {
 }
 
 // %% [markdown]
-// ## The browser's side
+// ## Coming back
 //
 // `new WebSocket` never reconnects by itself. We do, after a pause that
 // grows, and is drawn from a window that fits how many were online: of
 // 8,000 clients of a restarted server about 500 come back each second. A
 // close that we asked for is final, and so is a handshake that is refused
 // with 400. A script sees 1006, as for a dead network: it asks by `fetch`.
+
+// %%
+interface ComeBack {
+    // language=JavaScript
+    String SCRIPT = """
+            const here = location.origin.replace("http", "ws"); // https becomes wss
+            const pauseAfter = (failures, online) => 500 + Math.random()
+              * Math.min(60_000, Math.max(1_000, 2 * online) * 2 ** failures);
+
+            // Why a handshake with this query is refused for good, if it is.
+            async function refusal(query) {
+              const late = AbortSignal.timeout(5_000);
+              return fetch(`/_/door?${query}`, { signal: late })
+                .then(async (door) => door.status === 400 && (await door.json()).detail)
+                .catch(() => false);
+            }
+            """;
+}
+
+// %% [markdown]
+// ## The browser's side
 //
 // A server that has died without a word looks like a quiet one. So each
 // message moves a deadline: after 50 seconds of silence we join anew.
@@ -259,10 +280,6 @@ class Room {
 interface ChatClient {
     // language=JavaScript
     String SCRIPT = """
-            const here = location.origin.replace("http", "ws"); // https becomes wss
-            const pauseAfter = (failures, online) => 500 + Math.random()
-              * Math.min(60_000, Math.max(1_000, 2 * online) * 2 ** failures);
-
             function chat(name, { hear, show, server = here }) {
               let socket, timer, openedAt, wanted, back, failures = 0, online = 1;
               function join() {
@@ -316,14 +333,6 @@ interface ChatClient {
               join();
               return { join, leave, say, socket: () => socket };
             }
-
-            // Why a handshake with this query is refused for good, if it is.
-            async function refusal(query) {
-              const late = AbortSignal.timeout(5_000);
-              return fetch(`/_/door?${query}`, { signal: late })
-                .then(async (door) => door.status === 400 && (await door.json()).detail)
-                .catch(() => false);
-            }
             """;
 }
 
@@ -360,7 +369,7 @@ class Websocket {
         return new Routes()
                 .onStop(() -> room.broadcast.close(1001))
                 .withCable()
-                .page("03_websocket", ChatClient.SCRIPT)
+                .page("03_websocket", ComeBack.SCRIPT, ChatClient.SCRIPT)
                 .get("/chat", Door.into(room))
                 .get("/_/door", exchange -> {
                     Door.check(exchange);

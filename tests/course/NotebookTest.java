@@ -47,8 +47,8 @@ class NotebookTest {
 
     @TempDir Path temp;
 
-    /// Where one of these is not on the PATH, the test is skipped with the remedy; with `CI=true` it
-    /// fails.
+    /// Where one of these is not on the PATH, the test is skipped with the remedy; with `CI=true`
+    /// it fails.
     private static void need(String... programs) {
         for (String each : programs) {
             if (Stream.of(System.getenv("PATH").split(File.pathSeparator))
