@@ -41,7 +41,9 @@ function drawLine(n, { from, to, label, dashed, bars = [], note, prose }) {
     left.append(shape("rect", { class: "bar", x: bar.shift - 3, y, width: 6, height }));
     svg.append(left);
   }
-  const caption = element("span", "label", label);
+  // Where there is no room for all of it, its end stays: a cursor, how long it was held.
+  const caption = element("span", "label");
+  caption.append(element("span", "start", label.slice(0, -9)), element("span", "", label.slice(-9)));
   if (from !== undefined && from !== to) {
     const right = to > from;
     const [x1, x2] = [place(from, n), place(to, n)];

@@ -785,6 +785,8 @@ class ServerSentEventsTest {
     void reload() throws Exception {
         try (Server own = Server.start(LESSON);
                 Chromium chromium = Chromium.open(own)) {
+            chromium.click("publish");
+            chromium.see("#outcome", "^Published as");
             chromium.click("end");
             chromium.see("#outcome", "got 204 and closed for good");
             chromium.page.reload();
