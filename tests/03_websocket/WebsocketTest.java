@@ -947,6 +947,8 @@ class WebsocketTest {
     @DisplayName("the client: one socket whatever it is told, and a herd that comes back is spread")
     void client() throws Exception {
         try (Chromium chromium = Chromium.open(server)) {
+            chromium.see("#ada .state", "open");
+            chromium.see("#bob .state", "open");
             Object states = chromium.page.evaluate("""
                     async () => {
                       const states = [];
@@ -985,7 +987,8 @@ class WebsocketTest {
     @DisplayName("the client: a name that is refused is not tried again, and silence ends a connection")
     void refusedAndSilent() throws Exception {
         try (Chromium chromium = Chromium.open(server)
-                .expecting("Unexpected response code: 400", "status of 400")) {
+                .expecting("Unexpected response code: 400", "status of 400",
+                        "closed before the connection is established")) {
             Object states = chromium.page.evaluate("""
                     async () => {
                       const timeout = setTimeout;
