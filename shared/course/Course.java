@@ -62,7 +62,10 @@ public final class Course {
                     "a build's log, live", Set.of()),
             new Lesson("05_webhook", "Webhook",
                     "a payment gateway calls the shop back, signed, until it is heard",
-                    "Instagram's post on Facebook", Set.of()));
+                    "Instagram's post on Facebook", Set.of()),
+            new Lesson("06_heartbeats", "Heartbeats",
+                    "both sides speak up, so that silence means death, here of riders on a map",
+                    "smart meters", Set.of()));
 
     private Course() {}
 }

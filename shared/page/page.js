@@ -51,20 +51,46 @@ function tell(text) {
   if (outcomes.has(experiment)) outcomes.get(experiment).textContent = text;
 }
 
-/** Ties buttons to actions by id; a button rests while its action runs, and says what to look for. */
+/** How often a prediction was right, and how many there were. */
+const score = { right: 0, of: 0 };
+
+/** Asks for a prediction, where the outcome will be told; resolves with the one that is chosen. */
+const predicted = (question, guesses) => new Promise((resolve) => {
+  tell(`${question} `);
+  for (const place of [byId("outcome"), outcomes.get(experiment)]) {
+    for (const guess of place ? guesses : []) {
+      const choice = element("button", "guess", guess);
+      choice.addEventListener("click", () => resolve(guess));
+      place.append(choice, " ");
+    }
+  }
+});
+
+/** Says whether what was predicted is what was seen. */
+function compare(guess, seen) {
+  score.of++;
+  if (guess === seen) score.right++;
+  tell(`${byId("outcome").textContent} You predicted: ${guess}. `
+    + `${guess === seen ? "Right" : `It was: ${seen}`} (${score.right} of ${score.of}).`);
+}
+
+/**
+ * Ties buttons to actions by id; a button rests while its action runs, and says what to look for. One with
+ * `data-guesses` asks first, and its action returns the one of them that came true.
+ */
 function buttons(actions) {
   for (const [id, action] of Object.entries(actions)) {
     const button = byId(id);
     button.addEventListener("click", async () => {
       if (button.ariaBusy === "true") return;
+      const { expect, guesses } = button.dataset;
+      if (expect) experiment = button;
+      const guess = guesses && await predicted(`${button.textContent}: ${expect}`, guesses.split("|"));
       button.ariaBusy = "true";
-      const { expect } = button.dataset;
-      if (expect) {
-        experiment = button;
-        tell(`${button.textContent}: it runs. ${expect}`);
-      }
+      if (expect) tell(`${button.textContent}: it runs. ${expect}`);
       try {
-        await action();
+        const seen = await action();
+        if (guess) compare(guess, seen);
       } catch (error) {
         tell("This failed: " + error.message);
       }
