@@ -143,7 +143,6 @@ class Rider extends Endpoint {
     }
 
     void hear(Object event) { member.tell(Http.JSON.writeValueAsBytes(event)); }
-
     Alive state() { return new Alive(name, member.silentFor() / 1_000_000); }
     XnioIoThread thread() { return Sockets.channel(session).getIoThread(); }
 
@@ -200,6 +199,7 @@ class City {
     }
 
     synchronized void comes(Rider rider) {
+        members.add(rider.member);
         riders.add(rider);
         tell("here", rider.state());
     }
@@ -235,9 +235,7 @@ class City {
 // %%
 class Board {
     private final City city;
-    /// Each with the beat at which it ends.
-    final Map<ServerSentEventConnection, Long> streams = new ConcurrentHashMap<>();
-    private long beats;
+    final Set<ServerSentEventConnection> streams = ConcurrentHashMap.newKeySet();
 
     Board(City city) { this.city = city; }
 
@@ -252,16 +250,22 @@ class Board {
             var stream = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
             Http.onGone(exchange, () -> IoUtils.safeClose(stream));
-            stream.addCloseTask(streams::remove);
+            var age =
+                    exchange.getIoThread().executeAfter(() -> IoUtils.safeClose(stream),
+                            20L * Beat.MS, TimeUnit.MILLISECONDS);
+            stream.addCloseTask(closed -> {
+                age.remove();
+                streams.remove(stream);
+            });
             synchronized (city) {
-                streams.put(stream, beats + 20);
+                streams.add(stream);
                 send(stream, "state", city.state());
             }
         });
     }
 
     void tell(String type, Object data) {
-        for (var each : streams.keySet()) send(each, type, data);
+        for (var each : streams) send(each, type, data);
     }
 
     private void send(ServerSentEventConnection stream, String type, Object data) {
@@ -270,15 +274,11 @@ class Board {
 
     void beat() {
         synchronized (city) {
-            beats++;
-            streams.forEach((stream, end) -> {
-                if (beats >= end) IoUtils.safeClose(stream);
-            });
             tell("state", city.state());
         }
     }
 
-    void close() { streams.keySet().forEach(IoUtils::safeClose); }
+    void close() { streams.forEach(IoUtils::safeClose); }
 }
 
 // %% [markdown]

@@ -610,11 +610,12 @@ class CommandsTest {
                 "log(\"\"\"\nProblem.todo(1) \\\"\"\" \"\"\");")) {
             String text = solved.replaceFirst("( *// END 1)",
                     Matcher.quoteReplacement(said) + "\n$1");
-            assertFalse(Exercise.todos(text).getFirst().open(), said);
+            assertFalse(Exercise.named("01").todos(text).getFirst().open(), said);
             String open = text + "\nthrow Problem.todo(1); // 'open'";
-            assertTrue(Exercise.todos(open).getFirst().open(), said);
+            assertTrue(Exercise.named("01").todos(open).getFirst().open(), said);
         }
-        assertTrue(Exercise.todos(untouched.replace("    ", "\t")).getFirst().open());
+        assertTrue(Exercise.named("01").todos(untouched.replace("    ", "\t"))
+                .getFirst().open());
     }
 
     @Test

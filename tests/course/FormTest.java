@@ -315,11 +315,11 @@ class FormTest {
     @DisplayName("an exercise is its solution with the holes open")
     void holes(Exercise exercise) {
         String solution = Repo.read(exercise.solution());
-        assertEquals(exercise.untouched(),
-                exercise.open(Repo.read(exercise.file())),
+        assertEquals(Exercise.outside(exercise.untouched()),
+                Exercise.outside(Repo.read(exercise.file())),
                 "outside its holes, exercises/" + exercise
                         + ".java is as solutions/ has it");
-        var todos = Exercise.todos(exercise.untouched());
+        var todos = exercise.todos(exercise.untouched());
         assertTrue(todos.size() >= 2 && todos.size() <= 4,
                 () -> exercise + " has " + todos.size() + " holes, and wants 2 to 4");
         for (int i = 0; i < todos.size(); i++) {
@@ -327,7 +327,7 @@ class FormTest {
             assertTrue(todos.get(i).open() && todos.get(i).sentence().endsWith("."),
                     todos + "");
         }
-        assertTrue(Exercise.todos(solution).stream().noneMatch(Exercise.Todo::open),
+        assertTrue(exercise.todos(solution).stream().noneMatch(Exercise.Todo::open),
                 "the solution is done");
         for (var each : Grading.undecided(exercise)) {
             assertTrue(each.id().startsWith(exercise.number() + "."), each.id());

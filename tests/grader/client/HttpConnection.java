@@ -210,7 +210,7 @@ public final class HttpConnection implements AutoCloseable {
     }
 
     /// Leaves as a client does that crashes: with a TCP reset.
-    void reset() {
+    public void reset() {
         try {
             socket.setSoLinger(true, 0);
         } catch (SocketException gone) {

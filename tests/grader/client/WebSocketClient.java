@@ -38,6 +38,7 @@ public final class WebSocketClient implements AutoCloseable {
     private final Set<String> asides;
     private final BlockingQueue<Frame> inbox = new LinkedBlockingQueue<>();
     private volatile long pongedAt;
+    private volatile boolean silent;
 
     private WebSocketClient(HttpConnection line, String name, Set<String> asides) {
         this.line = line;
@@ -82,6 +83,34 @@ public final class WebSocketClient implements AutoCloseable {
     /// Has the pong come, at least so many milliseconds ago?
     public boolean hasPonged(int ms) {
         return pongedAt != 0 && System.nanoTime() - pongedAt > ms * 1_000_000L;
+    }
+
+    /// From now on pings are not answered, as by a machine that is there no more.
+    public void silent() {
+        silent = true;
+    }
+
+    /// Waits for the next message, whatever it is, and notes nothing.
+    public void hearNextBeat() {
+        Frame next = take(line.transcript.soon * 1_000_000L);
+        if (next != null && !next.isEnd) return;
+        throw failure(name + " < {\"type\":\"beat\"}",
+                next == null ? "nothing " + line.transcript.within()
+                        : "nothing more: " + next.text,
+                -1, "This part was done already.");
+    }
+
+    /// Waits until the other side has ended the connection with this code, whatever comes before.
+    public void end(String code, String likely) {
+        String wanted = "it was closed with " + code;
+        long ends = System.nanoTime() + line.transcript.soon * 1_000_000L;
+        Frame next = take(ends - System.nanoTime());
+        while (next != null && !next.isEnd) next = take(ends - System.nanoTime());
+        if (next != null && next.text.equals(wanted)) return;
+        throw failure(name + " is closed with " + code, next == null
+                ? "it is still open "
+                        + line.transcript.within().replace("within", "after")
+                : next.text, -1, likely);
     }
 
     /// Begins the closing handshake, as a page does that is left.
@@ -230,7 +259,7 @@ public final class WebSocketClient implements AutoCloseable {
                                     + (ByteBuffer.wrap(payload).getShort() & 0xffff);
                     break;
                 }
-                if (code == PING) send(PONG, payload);
+                if (code == PING && !silent) send(PONG, payload);
                 if (code == PONG) pongedAt = System.nanoTime();
                 if (code > BINARY) continue;
                 if (code == BINARY) text.writeBytes("(binary) ".getBytes());

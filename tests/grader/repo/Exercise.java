@@ -29,6 +29,10 @@ public record Exercise(String name) {
     /// comments that are indented by three spaces.
     private static final Pattern HOLE = Pattern.compile(
             "(?ms)^( *)// TODO (\\d): ([^\n]*\n(?: *//   [^\n]*\n)*)(.*?)^ *// END \\2\n");
+    /// What a hole of a solution begins with where the exercise has the famous wrong answer in it, and
+    /// not a throw: `// At first:` and its lines, or `// At first, nothing.`
+    private static final Pattern AT_FIRST =
+            Pattern.compile("\\A *// At first(?:, nothing\\.|:)\n((?: *//     .*\n)*)");
     private static final Pattern TODO =
             Pattern.compile("(?m)^\\h*// TODO (\\d): (.*(?:\\R\\h*//   .*)*)");
 
@@ -171,9 +175,21 @@ public record Exercise(String name) {
     /// A source with its holes open, and with the exercise's port: what the exercise and its
     /// solution have in common.
     public String open(String source) {
-        return HOLE.matcher(source)
-                .replaceAll("$1// TODO $2: $3$1throw Problem.todo($2);\n$1// END $2\n")
+        return HOLE.matcher(source).replaceAll(hole -> Matcher.quoteReplacement(
+                "%1$s// TODO %2$s: %3$s%4$s%1$s// END %2$s\n".formatted(hole.group(1),
+                        hole.group(2), hole.group(3), atFirst(hole))))
                 .replace(", 70" + number() + ",", ", 90" + number() + ",");
+    }
+
+    private static String atFirst(MatchResult hole) {
+        Matcher wrong = AT_FIRST.matcher(hole.group(4));
+        if (wrong.find()) return wrong.group(1).replaceAll("(?m)^( *)//     ", "$1");
+        return hole.group(1) + "throw Problem.todo(" + hole.group(2) + ");\n";
+    }
+
+    /// A source without the code in its holes.
+    public static String outside(String source) {
+        return HOLE.matcher(source).replaceAll("$1// TODO $2: $3$1// END $2\n");
     }
 
     /// The code in the holes of a source, by the numbers of their TODOs.
@@ -195,19 +211,29 @@ public record Exercise(String name) {
     }
 
     /// The TODOs of a source.
-    public static List<Todo> todos(String source) {
+    public List<Todo> todos(String source) {
         String code = NO_CODE.matcher(source).replaceAll(" ");
-        return TODO.matcher(source).results().map(found -> todo(source, code, found))
+        Map<String, String> holes = holes(source);
+        Map<String, String> atFirst = holes(untouched());
+        return TODO.matcher(source).results()
+                .map(found -> todo(source, found,
+                        code.contains("Problem.todo(" + found.group(1) + ")")
+                                || isSame(holes, atFirst, found.group(1))))
                 .toList();
     }
 
-    private static Todo todo(String source, String code, MatchResult found) {
+    private static boolean isSame(Map<String, String> some, Map<String, String> others,
+            String hole) {
+        String one = some.getOrDefault(hole, "-").replaceAll("\\s+", " ");
+        return one.equals(others.getOrDefault(hole, "+").replaceAll("\\s+", " "));
+    }
+
+    private static Todo todo(String source, MatchResult found, boolean open) {
         int line = 1 + (int) source.substring(0, found.start()).lines().count();
         String sentence =
                 Arrays.stream(found.group(2).split("\\R\\h*//")).map(String::strip)
                         .collect(Collectors.joining(" "));
-        return new Todo(Integer.parseInt(found.group(1)), line, sentence,
-                code.contains("Problem.todo(" + found.group(1) + ")"));
+        return new Todo(Integer.parseInt(found.group(1)), line, sentence, open);
     }
 
     /// The hints of a requirement, from a nudge to nearly there.

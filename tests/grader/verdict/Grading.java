@@ -137,12 +137,12 @@ public final class Grading implements TestExecutionListener {
                                 each.todo(), List.of(), "code", "none", -1)))
                 .toList();
         return new Verdict(exercise, null, Repo.shown(file), 0, null, null, results,
-                Exercise.todos(Repo.read(file)), 0, null);
+                exercise.todos(Repo.read(file)), 0, null);
     }
 
-    private static List<Exercise.Todo> todos(Path file) {
+    private List<Exercise.Todo> todos(Path file) {
         try {
-            return Exercise.todos(Repo.read(file));
+            return exercise.todos(Repo.read(file));
         } catch (Trouble notText) {
             return List.of();
         }
