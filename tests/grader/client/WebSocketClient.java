@@ -39,6 +39,8 @@ public final class WebSocketClient implements AutoCloseable {
     private final BlockingQueue<Frame> inbox = new LinkedBlockingQueue<>();
     private volatile long pongedAt;
     private volatile boolean silent;
+    private volatile long heardAt = System.nanoTime();
+    private volatile long longestGap;
 
     private WebSocketClient(HttpConnection line, String name, Set<String> asides) {
         this.line = line;
@@ -88,6 +90,11 @@ public final class WebSocketClient implements AutoCloseable {
     /// From now on pings are not answered, as by a machine that is there no more.
     public void silent() {
         silent = true;
+    }
+
+    /// The longest time in which no frame came, in nanoseconds.
+    public long longestGap() {
+        return longestGap;
     }
 
     /// Waits for the next message, whatever it is, and notes nothing.
@@ -251,6 +258,9 @@ public final class WebSocketClient implements AutoCloseable {
             var text = new ByteArrayOutputStream();
             for (int head = next(); true; head = next()) {
                 byte[] payload = line.in.readNBytes((int) length());
+                long now = System.nanoTime();
+                longestGap = Math.max(longestGap, now - heardAt);
+                heardAt = now;
                 int code = head & 0x0f;
                 if (code == CLOSE) {
                     send(CLOSE, payload);
