@@ -270,7 +270,7 @@ class Desk {
 // clients would come back at once.
 //
 // `fetch` succeeds when the head of the answer is there. `response.json()`
-// then waits for the body and parses it. Only after that we count a success: a
+// then waits for the body and parses it. We count a success only after that: a
 // log-in page with status 200 is an error as well.
 //
 // The client stops when the payment is settled, when `signal` is aborted (the
@@ -320,7 +320,7 @@ interface LongPoller {
 // The buttons of the demo are in `02_long_polling.html`.
 //
 // - **Miss the wake-up.** The handler below checks for news. Then it does
-//   other work until the bank has answered, and only then it parks the
+//   other work until the bank has answered. Only after that does it park the
 //   request. Nobody wakes that request: it gets the news at its deadline,
 //   after 5 s.
 // - **Forget the cursor.** Without `after`, the server takes every state for
