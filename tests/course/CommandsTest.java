@@ -806,35 +806,6 @@ class CommandsTest {
     }
 
     @Test
-    @DisplayName("talk prints what a WebSocket says, sends what is typed, and tells why there is none")
-    void talk() throws Exception {
-        try (Server lesson = Server.start("lessons/03_websocket.java")) {
-            String chat = "ws://localhost:" + lesson.port + "/chat?name=";
-            try (Watching eve = new Watching("talk", "--protocol", "chat.v1",
-                    chat + "eve")) {
-                eve.see(" open, subprotocol chat.v1\n.*"
-                        + " text \\{\"type\":\"joined\",\"name\":\"eve\"");
-                eve.type("{\"type\":\"message\",\"text\":\"hi\"}\n");
-                eve.see(" text \\{\"type\":\"message\".*\"text\":\"hi\"");
-                eve.process.getOutputStream().close();
-                eve.see(" close 1000\n");
-                assertEquals(0, eve.process.waitFor());
-            }
-            assertEquals("The server refused the handshake with 400: 'name' must have 1"
-                    + " to 40 characters.", run(2, "talk", chat).err);
-            try (Watching eve = new Watching("talk", chat + "eve")) {
-                eve.see("joined");
-                lesson.process.destroy();
-                eve.see(" close 1001\n");
-                assertEquals(1, eve.process.waitFor());
-            }
-        }
-        assertEquals("Nobody listens at localhost:1.",
-                run(2, "talk", "ws://localhost:1/").err);
-        assertTrue(run(2, "talk", "localhost:8003").err.startsWith("Usage: "));
-    }
-
-    @Test
     @DisplayName("doctor names what it looks at; --help teaches; a wrong option is told")
     void help() throws Exception {
         Result doctor = run("doctor");
