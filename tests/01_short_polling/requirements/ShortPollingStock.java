@@ -54,6 +54,7 @@ final class ShortPollingStock extends ShortPolling {
 
     /// No news is hidden: no two stocks have the same tag.
     private void eachItsOwnTag() {
+        transcript.afresh();
         int left = number(20, 900);
         List<String> known = new ArrayList<>();
         for (int now : new int[] {left, left - 1, 0, left + 1, left + 256,
@@ -76,6 +77,7 @@ final class ShortPollingStock extends ShortPolling {
     /// @param known whether the client has the tag of the stock before the change
     /// @return false where the stock is not read so often
     private boolean soldMeanwhile(int nth, boolean known) {
+        transcript.afresh();
         int left = number(100, 900);
         stockIs(left);
         String old = tagOf(get("/stock"));
