@@ -40,10 +40,10 @@
 // 3. **Another one**, also none, two, or one of another form: 401, whatever
 //    the body says, and nothing happens.
 // 4. **The batch** (TODO 3) is as above, with other members or without.
-//    `entry` and `changes` may be empty, `caption`, too; `media_id` not, but
-//    blanks are not nothing. Where `object` is another string: 200, and we
-//    look at nothing else. Where `field` is another string: we pass over
-//    this change, and do not look at its `value`. Where anything else that
+//    `entry`, `changes` and `caption` may be empty; `media_id` not, but it
+//    may be blank. If `object` is another string: 200, and we look at
+//    nothing else. If a `field` is another string: we pass over this change,
+//    and do not look at its `value`. If it is no JSON, or anything else that
 //    we look at is missing or of another type, of a known post, too: 400 for
 //    the whole batch. Nothing of it is published, no id counts as known.
 // 5. **Once** (TODO 4). Each new `media_id` is published in the order of the
