@@ -249,11 +249,11 @@ class Board {
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
             var stream = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
-            Http.onGone(exchange, () -> IoUtils.safeClose(stream));
-            var age =
-                    exchange.getIoThread().executeAfter(() -> IoUtils.safeClose(stream),
-                            20L * Beat.MS, TimeUnit.MILLISECONDS);
-            stream.addCloseTask(closed -> {
+            var age = exchange.getIoThread().executeAfter(() -> {
+                streams.remove(stream);
+                exchange.endExchange();
+            }, 20L * Beat.MS, TimeUnit.MILLISECONDS);
+            Http.onGone(exchange, () -> {
                 age.remove();
                 streams.remove(stream);
             });
@@ -379,7 +379,7 @@ interface Client {
 // **Freeze a stream.** A second board is read through the cable. Its reader
 // notices the silence. The server does not: what it writes succeeds.
 //
-// **100 visits.** Half of the visitors close, the others are cut by a reset.
+// **20 visits.** Half of the visitors close, the others are cut by a reset.
 
 // %%
 class Heartbeats {

@@ -297,8 +297,7 @@ class Screen {
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
             var stream = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
-            Http.onGone(exchange, () -> IoUtils.safeClose(stream));
-            stream.addCloseTask(room.streams::remove);
+            Http.onGone(exchange, () -> room.streams.remove(stream));
             room.streams.add(stream);
             stream.send("{}", "open", null, null);
         });

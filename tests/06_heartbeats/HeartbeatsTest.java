@@ -13,7 +13,6 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
-import shared.cable.Cable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -78,6 +77,17 @@ class HeartbeatsTest {
                 .anyMatch(each -> each.path("name").asString().equals(name));
     }
 
+    private static int cablePort() throws Exception {
+        String page = RawHttp.ask(server.port, "GET", "/", null).text();
+        return Integer.parseInt(
+                page.replaceFirst("(?s).*data-cable=.localhost:(\\d+).*", "$1"));
+    }
+
+    private static void cable(String action) throws Exception {
+        assertEquals(204, RawHttp
+                .ask(server.port, "POST", "/_/page/cable/" + action, null).status());
+    }
+
     private static void see(String what, Callable<Boolean> so)
             throws Exception {
         Eventually.see(what, SOON, so, is -> is);
@@ -111,19 +121,17 @@ class HeartbeatsTest {
     @Test
     @DisplayName("without beats a frozen rider is counted on and on; with them it is gone, and a thaw brings a reset")
     void frozen() throws Exception {
-        try (Cable cable = new Cable()) {
-            cable.target(server.port);
-            try (Rider naive = new Rider(cable.port(), "naive&beats=off");
-                    Rider careful = new Rider(cable.port(), "careful")) {
-                see("both are here", () -> isHere("naive") && isHere("careful"));
-                cable.freeze();
-                see("the careful one is gone", () -> !isHere("careful"));
-                assertTrue(isHere("naive"));
-                cable.thaw();
-                assertEquals(1001, careful.closed(false, 100));
-            }
-            see("the naive one has said goodbye", () -> !isHere("naive"));
+        int cable = cablePort();
+        try (Rider naive = new Rider(cable, "naive&beats=off");
+                Rider careful = new Rider(cable, "careful")) {
+            see("both are here", () -> isHere("naive") && isHere("careful"));
+            cable("freeze");
+            see("the careful one is gone", () -> !isHere("careful"));
+            assertTrue(isHere("naive"));
+            cable("thaw");
+            assertEquals(1001, careful.closed(false, 100));
         }
+        see("the naive one has said goodbye", () -> !isHere("naive"));
     }
 
     @Test
@@ -155,19 +163,17 @@ class HeartbeatsTest {
     @DisplayName("a stream that nobody reads is written to without an error, and ends by its age")
     void stream() throws Exception {
         int before = state().path("streams").asInt();
-        try (Cable cable = new Cable()) {
-            cable.target(server.port);
-            try (RawHttp board =
-                    new RawHttp(cable.port()).request("GET", "/board", null)) {
-                assertEquals(200, board.head().status());
-                cable.freeze();
-                try (Rider clock = new Rider(server.port, "clock")) {
-                    clock.closed(true, 1 + 2 * 6);
-                }
-                assertTrue(state().path("streams").asInt() > before,
-                        "six beats later it is still counted");
-                see("it has ended", () -> state().path("streams").asInt() <= before);
+        try (RawHttp board = new RawHttp(cablePort()).request("GET", "/board", null)) {
+            assertEquals(200, board.head().status());
+            cable("freeze");
+            try (Rider clock = new Rider(server.port, "clock")) {
+                clock.closed(true, 1 + 2 * 6);
             }
+            assertTrue(state().path("streams").asInt() > before,
+                    "six beats later it is still counted");
+            see("it has ended", () -> state().path("streams").asInt() <= before);
+        } finally {
+            cable("thaw");
         }
     }
 
