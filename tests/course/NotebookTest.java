@@ -47,20 +47,17 @@ class NotebookTest {
 
     @TempDir Path temp;
 
-    /// Where one of these is not on the PATH, the test is skipped with the remedy; with `CI=true`
-    /// it fails.
-    private static void need(String... programs) {
-        for (String each : programs) {
-            if (Stream.of(System.getenv("PATH").split(File.pathSeparator))
-                    .anyMatch(folder -> Files.isExecutable(Path.of(folder, each)))) {
-                continue;
-            }
-            String missing = "No " + each + " on the PATH: apt-get install"
-                    + " jupyter-notebook jupyter-nbconvert, or pip install notebook;"
-                    + " then run this again.";
-            if ("true".equals(System.getenv("CI"))) Assertions.fail(missing);
-            Assumptions.abort(missing);
+    /// Where the program is missing, the test is skipped with the remedy; with `CI=true` it fails.
+    private static void need(String program) {
+        if (Stream.of(System.getenv("PATH").split(File.pathSeparator))
+                .anyMatch(folder -> Files.isExecutable(Path.of(folder, program)))) {
+            return;
         }
+        String missing = "No " + program + " on the PATH: apt-get install"
+                + " jupyter-notebook jupyter-nbconvert, or pip install notebook;"
+                + " then run this again.";
+        if ("true".equals(System.getenv("CI"))) Assertions.fail(missing);
+        Assumptions.abort(missing);
     }
 
     @ParameterizedTest(name = "{0}")
@@ -75,20 +72,19 @@ class NotebookTest {
         var made = (ObjectNode) JsonMapper.shared().readTree(file.toFile());
         var cells = made.withArray("cells");
         String start = Notebook.start(lesson);
-        String last = source(cells.get(cells.size() - 1));
-        assertEquals(start, last);
+        assertEquals(start, source(cells.get(cells.size() - 1)));
         String routes = source(cells.get(cells.size() - 3));
         assertTrue(routes.contains(".page("), routes);
         cells.remove(cells.size() - 1);
         List<String> wanted = new ArrayList<>();
         for (JsonNode each : cells) if (isCode(each)) wanted.add("");
         String[][] more = {
-            {start.replaceFirst("(.*?)\\d+(.*)", "int port = $10$2"), ""},
+            {"int port = " + start.replaceFirst("\\d+", "0"), ""},
             {ASK, ""}, {SEEN, "200 404"},
             {routes.replace(".page(",
                     ".get(\"/again\", exchange -> Http.empty(exchange, 204)).page("),
                 ""},
-            {start.replaceFirst("(.*?)\\d+(.*)", "$1port$2 == port"), "true"},
+            {start.replaceFirst("\\d+", "port") + " == port", "true"},
             {SEEN, "200 204"}};
         for (String[] each : more) {
             cells.addPOJO(Notebook.code(each[0]));
