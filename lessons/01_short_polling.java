@@ -353,6 +353,6 @@ class ShortPolling {
 // news. For rare news that should arrive at once, the server holds the
 // request: lesson 02.
 //
-// In a kernel, evaluate the cells and type
-// `Serve.start(8001, ShortPolling.routes()).port`: it shows 8001, and the
-// page is at that port.
+// `./jbang notebook 01` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8001, ShortPolling.routes()).port` shows 8001, and the page
+// is at that port.

@@ -415,6 +415,6 @@ class LongPolling {
 // WebSocket where the client talks back. A bank tells a *server* by
 // webhook (lesson 05); the page still has to hear it from that server.
 //
-// In a notebook kernel or `jshell`, evaluate the cells and type
-// `Serve.start(8002, LongPolling.routes()).port`: it shows 8002, and the
-// page is at that port. (Stop the script first, or take another port.)
+// `./jbang notebook 02` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8002, LongPolling.routes()).port` shows 8002, and the page
+// is at that port. (Stop the script first, or take another port.)

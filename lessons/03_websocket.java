@@ -413,6 +413,6 @@ class Websocket {
 // If only the server talks, server-sent events (lesson 04) need less:
 // they are plain HTTP, and the browser reconnects and says where it was.
 //
-// In a kernel, evaluate the cells and type
-// `Serve.start(8003, Websocket.routes()).port`: it shows 8003, and the
-// page is at that port.
+// `./jbang notebook 03` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8003, Websocket.routes()).port` shows 8003, and the page is
+// at that port.

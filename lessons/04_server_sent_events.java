@@ -415,6 +415,6 @@ class ServerSentEvents {
 //
 // Choose it where only the server talks. A server is told by webhook: 05.
 //
-// In a kernel, evaluate the cells and type
-// `Serve.start(8004, ServerSentEvents.routes()).port`: it shows 8004, and
-// the page is at that port.
+// `./jbang notebook 04` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8004, ServerSentEvents.routes()).port` shows 8004, and the
+// page is at that port.

@@ -415,6 +415,6 @@ class Webhook {
 // servers that wait for rare news of others; browsers have no URL to call.
 // Deliveries come late, in another order, or never: a shop also asks.
 //
-// In a kernel, evaluate the cells and type
-// `Serve.start(8005, Webhook.routes()).port`: it shows 8005, and the page
-// is at that port.
+// `./jbang notebook 05` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8005, Webhook.routes()).port` shows 8005, and the page is
+// at that port.
