@@ -12,61 +12,53 @@
 // %% [markdown]
 // # 03 - Exercise: a live auction
 //
-// A hall full of people bids for one lot after the other. Each of them is
-// connected by a WebSocket. Your server must let them in, tell everybody
-// every bid, and say to a single one what concerns nobody else.
+// A hall full of people bids for one lot after the other, each connected
+// by a WebSocket. Your server lets them in, tells everybody every bid, and
+// says to a single one what concerns nobody else.
 //
 // **The twist.** Only a higher bid stands. Two people may bid the same at
 // the same instant, on two threads, and only one of them has it.
 //
 // ## What it must do
 //
-// `GET /auction?name=ada` becomes a WebSocket, with the subprotocol
-// `auction.v1` where the client offers it. All messages are JSON texts. A
-// client has one thing to say: `{"type":"bid","amount":1250}`. What is
-// heard, and by whom:
+// After `GET /auction?name=ada` she and all who are here say (`>`) and hear
+// (`<`) JSON texts. `all` are all of them, she too:
 //
-// - `{"type":"lot","title":"A lamp","highest":0,"bidder":null}`: who comes,
-//   before all else; and all, when a lot begins
-// - `{"type":"joined","name":"ada"}`: all, when ada has come, she too
-// - `{"type":"left","name":"ada"}`: all others, when ada has gone
-// - `{"type":"bid","amount":1250,"bidder":"ada","id":1}`: all, she too,
-//   when a bid of ada stands
-// - `{"type":"outbid","highest":1250,"bidder":"ada"}`: only the sender of a
-//   bid that does not stand
-// - `{"type":"error","reason":"..."}`: only the sender of anything else
+// ```
+// ada < {"type":"lot","title":"A lamp","highest":0,"bidder":null}
+// all < {"type":"joined","name":"ada"}
+// ada > {"type":"bid","amount":1250}
+// all < {"type":"bid","amount":1250,"bidder":"ada","id":1}
+// bob > {"type":"bid","amount":1250}
+// bob < {"type":"outbid","highest":1250,"bidder":"ada"}
+// bob > 1300!
+// bob < {"type":"error","reason":"..."}
+// all < {"type":"left","name":"ada"}
+// ```
 //
-// 1. In the handshake `name` must be given once and have 1 to 40
-//    characters, counted in code points. Else the answer is 400, and no
-//    WebSocket begins. Two people may have the same name.
-// 2. A newcomer hears two messages before all others: the `lot` as it is
-//    on the board, with its highest bid, and next its own `joined`. From
-//    that `lot` on it hears every new lot and every bid once: none gets lost,
-//    and none that is in that `lot` comes again. Who goes, by a close frame
-//    or a reset, is forgotten, and all others hear `left`. `GET /bidders`
-//    lists who is here, each as often as it is: `{"bidders":["ada","bob"]}`.
-// 3. A bid is a JSON object whose `type` is `bid` and whose `amount` is a
-//    whole number of cents from 1 to 99,999,999; `1.0` is 1, and other
-//    members do not matter. Any other text gets an `error` with a reason
-//    that is not empty. Its sender stays connected, nobody else hears it.
-// 4. A bid is for the lot that is on the board when it is decided, whatever
-//    was there when it was sent, and it never brings an old lot back. It
-//    stands if it is higher than that lot's highest, also if that is one's
-//    own. `id` is a whole number that rises with each bid that stands, over
-//    all lots; gaps do not matter. Everybody hears the same bids in the same
-//    order, so within a lot amounts rise, too. The sender of any other bid,
-//    of an equal one too, hears `outbid` with that lot's highest bid and
-//    whose it is, and nobody else hears anything. An `outbid` may come
+// 1. **The handshake** (TODO 1). `name` must be given once and have 1 to 40
+//    code points, else 400. Two people may have the same name.
+// 2. **Who comes** (TODO 2) hears two messages before all others: the `lot`
+//    on the board, with its highest bid, and its own `joined`. From that
+//    `lot` on it hears every new lot and every bid, once: none gets lost,
+//    and none that is in that `lot` comes again.
+// 3. **Who goes**, by a close frame or a reset, is forgotten, and all others
+//    hear `left`. `GET /bidders` lists who is here, each as often as it is.
+// 4. **A bid** (TODO 3) is an object with the `type` `bid` and an `amount`,
+//    a whole number from 1 to 99,999,999; `1.0` is 1, other members do not
+//    matter. Any other text gets an `error` with a reason that is not
+//    empty. Its sender stays, and nobody else hears it.
+// 5. **A bid stands** (TODO 4) if it is higher than the lot's highest, be
+//    that one's own. `id` is a whole number that rises with each, over all
+//    lots; gaps do not matter. Of any other bid, an equal one, too, only the
+//    sender hears: `outbid`, with the highest bid and whose it is.
+// 6. **One step.** All hear the same bids in the same order, each higher
+//    than the one before. A bid is for the lot that is on the board when it
+//    is decided, and never brings an old one back. An `outbid` may come
 //    before the `bid` that it lost to.
 //
-// Done already: a GET without an upgrade gets 426, a text over 65,536
-// bytes closes 1009, binary closes 1003, and `POST /lots
-// {"title":"A lamp"}` begins a lot and answers 204.
-//
-// Run this file, open its page, and see it come alive with each TODO:
-// `./jbang exercises/03_websocket.java`. A TODO that is open answers the
-// handshake with 501, or sends an `error` and closes 1011. Then grade it:
-// `./jbang grade 03`. Stuck? `./jbang hint 03` gives one hint at a time.
+// To see it: `./jbang exercises/03_websocket.java`. To grade it on each
+// save: `./jbang watch 03`.
 
 // %%
 import io.undertow.server.*;
@@ -227,7 +219,9 @@ class Auction extends Hall {
 // ## Done already: a bidder is an endpoint
 //
 // The container calls `onClose` after a close frame, and after a reset. Any
-// thread may call `answer`; who leaves 100 answers unread is cut off.
+// thread may call `answer`; who leaves 100 answers unread is cut off. A
+// text over 65,536 bytes closes 1009, binary closes 1003. A TODO that is
+// open sends an `error` and closes 1011.
 
 // %%
 class Bidder extends Endpoint {
@@ -278,8 +272,10 @@ class Bidder extends Endpoint {
 // %% [markdown]
 // ## Done already: the page's client, and the routes
 //
-// A browser does not tell a page why a handshake was refused. So the page
-// asks `/_/door`, which makes the same check without an upgrade.
+// `POST /lots {"title":"A lamp"}` begins a lot, which all hear. A GET
+// without an upgrade gets 426; the subprotocol is `auction.v1`. A browser
+// does not tell a page why a handshake was refused. So the page asks
+// `/_/door`, which makes the same check without an upgrade.
 
 // %%
 interface AuctionClient {

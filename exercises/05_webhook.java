@@ -10,68 +10,52 @@
 // %% [markdown]
 // # 05 - Exercise: Instagram's post on Facebook
 //
-// Ada posts a photo on Instagram, and it appears on her Facebook page as
-// well: picture it so that Instagram calls a webhook of Facebook. You write
-// Facebook's side, the receiver. The page of this exercise plays Instagram.
-// (The field `media` is made up; Instagram's own are others.)
+// Ada posts a photo on Instagram, and it appears on her Facebook page, too:
+// Instagram calls a webhook of Facebook. You write the one that is called.
+// The page of this exercise plays Instagram.
 //
-// **The twist.** This is [Meta's form](https://developers.facebook.com/docs/graph-api/webhooks/getting-started)
-// and not that of lesson 05. A handshake comes first. The signature is
-// over the body alone: no id and no timestamp are sent beside it. And one
-// delivery is a batch, of which some posts may be known and some be new.
+// **The twist.** [Meta's form](https://developers.facebook.com/docs/graph-api/webhooks/getting-started)
+// begins with a handshake, signs the body alone, without an id or a time,
+// and delivers batches, of which some posts may be known and some be new.
 //
 // ## What it must do
 //
-// | request | answer |
-// |---|---|
-// | `GET /webhook?hub.mode=...` | 200 with the challenge, or 403 |
-// | `POST /webhook` | 200 when all is done, or 401, or 400 |
-// | `GET /posts` | 200 `[{"id","caption"},...]`, done already |
+// ```
+// GET /webhook?hub.mode=subscribe&hub.verify_token=T&hub.challenge=C
+//                                                200 C
+// POST /webhook, X-Hub-Signature-256: sha256=...
+//   {"object":"instagram","entry":[{"changes":[{"field":"media",
+//     "value":{"media_id":"p1","caption":"A cat"}}]}]}
+//                                                200
+// GET /posts                                     200 [{"id":"p1","caption":"A cat"}]
+// ```
 //
-// 1. **The handshake.** Instagram asks once whether the endpoint is ours:
-//    `GET /webhook?hub.mode=subscribe&hub.verify_token=T&hub.challenge=C`.
-//    If the mode is `subscribe`, the token is our `VERIFY_TOKEN`, both letter
-//    for letter, and a challenge is given, be it empty, the answer is 200,
-//    and its body is the challenge (decoded as any parameter is) and nothing
-//    else: in UTF-8, as `text/plain`. As HTML, a link could run its script on
-//    our site. Otherwise, also where a parameter is missing: 403. (One that
-//    is given twice is a 400, done already.)
-// 2. **The signature.** `X-Hub-Signature-256` holds `sha256=` and the
-//    HMAC-SHA256 of the body's bytes, as they came, under `APP_SECRET`, in
-//    64 hex digits. Meta writes them in lower case; whether you let upper
-//    case pass is up to you. Missing, given twice, malformed or wrong: 401,
-//    whatever the body says, and nothing happens. (A body that is too large
-//    or of another type than JSON gets 413 or 415 before, done already.)
-// 3. **The batch.** A signed body has this shape. Other members, such as
-//    `id` and `time`, may be there or not:
-//
-//    ```
-//    {"object": "instagram", "entry": [{"id": "ada", "time": 1767225600,
-//      "changes": [{"field": "media",
-//        "value": {"media_id": "p1", "caption": "A cat"}}]}]}
-//    ```
-//
-//    All of these but `id` and `time` must be there. `entry` and `changes`
-//    are arrays of objects, and may be empty; `object` and `field` are
-//    strings; `value` is an object with the strings `media_id`, which is
-//    not empty (blanks are not nothing), and `caption`, which may be. Meta
-//    adds new kinds at any time: where `object` is another string than
-//    `instagram` the answer is 200, and we look at nothing else; where a
-//    `field` is another string than `media`, we pass over that change, and
-//    do not look at its `value`. If the body is not JSON, or a part that we
-//    look at, also of a known post, is missing or of another shape, all is
-//    400: nothing is published, and no id counts as known.
-// 4. **Once.** Each new `media_id` is published in the order of the
+// 1. **The handshake** (TODO 1). The mode is `subscribe`, the token our
+//    `VERIFY_TOKEN`, letter for letter, a challenge is given, be it empty:
+//    200, and the body is the challenge and nothing else, in UTF-8, as
+//    `text/plain`: HTML could run a script on our site. Otherwise 403.
+// 2. **The signature** (TODO 2) is `sha256=` and the HMAC-SHA256 of the
+//    body's bytes, as they came, under `APP_SECRET`, in 64 hex digits of
+//    lower case. Whether upper case passes is up to you.
+// 3. **Another one**, also none, two, or one of another form: 401, whatever
+//    the body says, and nothing happens.
+// 4. **The batch** (TODO 3) is as above, with other members or without.
+//    `entry`, `changes` and `caption` may be empty; `media_id` not, but it
+//    may be blank. If `object` is another string: 200, and we look at
+//    nothing else. If a `field` is another string: we pass over this change,
+//    and do not look at its `value`. If it is no JSON, or anything else that
+//    we look at is missing or of another type, of a known post, too: 400 for
+//    the whole batch. Nothing of it is published, no id counts as known.
+// 5. **Once** (TODO 4). Each new `media_id` is published in the order of the
 //    batch, with its caption, both character for character. One that was
-//    published before, or earlier in this batch, is skipped, whatever
-//    its caption is now, and the answer is 200. At the same instant, too,
-//    each post is published once and none is lost, and a 200 says that the
-//    posts of this batch are there: what comes first then is up to you.
+//    published, or is earlier in this batch, is skipped, whatever its
+//    caption is now: 200.
+// 6. **At the same instant**, too, each post is published once, and none is
+//    lost. A 200 says that the posts of this batch are there. Which of two
+//    deliveries comes first is up to you.
 //
-// Errors are a `Problem(status, sentence)`. Run this file, open its page,
-// and see it come alive with each TODO:
-// `./jbang exercises/05_webhook.java`. Then grade it:
-// `./jbang grade 05`. Stuck? `./jbang hint 05` gives one hint at a time.
+// To see it: `./jbang exercises/05_webhook.java`. To grade it on each save:
+// `./jbang watch 05`. Errors are a `Problem(status, sentence)`.
 
 // %%
 import io.undertow.server.*;
@@ -227,7 +211,8 @@ class Wall {
 // ## Done already: the order of things, Instagram's side, and the routes
 //
 // We verify, then parse, then publish. What one step refuses, no later one
-// gets to see. The page's script signs as Instagram does; `crypto.subtle`
+// gets to see. A parameter that is given twice is a 400, a body that is too
+// large or no JSON type 413 or 415. The page's script signs as Instagram does; `crypto.subtle`
 // works on `https` and on `localhost` only.
 
 // %%

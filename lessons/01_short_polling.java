@@ -10,13 +10,13 @@
 // %% [markdown]
 // # 01 - Short polling
 //
-// A dashboard shows how many people visit a site, and how often they
-// click. The numbers change on the server, but in HTTP a server speaks
-// only when it is asked. A page that asks once shows old numbers for ever.
+// A dashboard shows how many people visit a site, and how often they click.
+// The numbers change on the server, but in HTTP a server speaks only when it
+// is asked. A page that asks once shows old numbers for ever.
 //
-// Short polling is the plainest way out: the page **asks again and
-// again**. Most polls bring nothing new, and the answer can say just that:
-// 304, *not modified*, without a body.
+// Short polling is the simplest solution: the page **asks again and again**.
+// Each of these requests is a *poll*. Most polls bring nothing new. Then the
+// server answers 304, *not modified*, without a body.
 //
 // ```mermaid
 // sequenceDiagram
@@ -30,8 +30,8 @@
 //   Server-->>Browser: 200, ETag "5-7", the numbers
 // ```
 //
-// The demo runs a naive client beside a careful one. Press *Start*, then
-// *A visitor* now and then, and watch how few answers bring news.
+// The demo runs a naive client beside a careful one. Press *Start*, then *A
+// visitor* now and then, and watch how few answers bring news.
 
 // %%
 import io.undertow.server.*;
@@ -44,9 +44,10 @@ import shared.*;
 // %% [markdown]
 // ## The numbers, and a name for their state
 //
-// An entity tag names one state, so that a client can say which one it
-// has. If two states shared a tag, the page would keep old numbers. Ours
-// is made of both numbers, which is right after a restart too.
+// An entity tag (`ETag`) is a name for one state of the numbers. The client
+// sends the tag back to say which state it has. If two states had the same
+// tag, a page with the old numbers would never get the new ones. Our tag
+// consists of both numbers, so it is still right after the server restarts.
 
 // %%
 record Stats(long visitors, long clicks) {
@@ -58,10 +59,12 @@ record Stats(long visitors, long clicks) {
 // %% [markdown]
 // ## Has the client got this already?
 //
-// `If-None-Match` carries one tag, a list of tags, or `*` for any
+// `If-None-Match` is the header in which the client sends the tag back. It
+// holds one tag, a list of tags, or `*` for any tag
 // ([RFC 9110, section 13.1.2](https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2)).
-// Some proxies put `W/` before a tag, for weak; it makes no difference
-// here. A plain `equals` on the header would then answer 200 for ever.
+// Some proxies put `W/` before a tag, which marks it as weak. We ignore that
+// mark. If we compared the whole header by `equals`, a tag with the mark would
+// get 200 each time.
 
 // %%
 class IfNoneMatch {
@@ -79,14 +82,17 @@ class IfNoneMatch {
 // %% [markdown]
 // ## The server's side
 //
-// The server remembers nothing about its clients: any poll may go to any
-// server that has the numbers. This statelessness is the technique's gain.
+// The server remembers nothing about its clients, so any server that has the
+// numbers can answer any poll. This is the strength of short polling.
 //
-// Both numbers are read as one snapshot, or we could send a state that
-// never was. `no-cache` lets a cache keep an answer, but it must ask us
-// before each use. In an outage, which the demo causes, 503 comes before
-// any 304, and `Retry-After` says in how many seconds to ask again. (It may
-// also be a date; `retryAfter` in `page.js` reads both.)
+// We read both numbers as one snapshot. If we read one after the other, we
+// could send a pair of numbers that never existed.
+//
+// `no-cache` allows a cache to keep an answer, but the cache must ask us
+// before each use. The demo can cause an outage: then each poll gets 503, even
+// if the client has the current tag. `Retry-After` says in how many seconds
+// the client may ask again. (The header may also hold a date; `retryAfter` in
+// `page.js` reads both forms.)
 
 // %%
 class Site {
@@ -128,12 +134,12 @@ class Site {
 // %% [markdown]
 // ## The browser's side, a first attempt
 //
-// These lines work until something goes wrong. `setInterval` asks again
-// while the last answer is still out, so a slow server gets more to do and
-// new answers are overwritten by old ones. A hidden tab slows the timer,
-// down to once a minute in Chromium, which may later freeze the tab, but
-// the page itself never stops. And whatever `fetch` or `json()` throws,
-// nobody catches: it ends on the console.
+// These lines work until something goes wrong. `setInterval` sends the next
+// poll even if the last one is not answered yet. So a slow server gets still
+// more to do, and an old answer that arrives late replaces a newer one. In a
+// hidden tab the browser slows the timer: Chromium to once a minute, and later
+// it may freeze the tab. But the page itself never stops asking. Nobody
+// catches what `fetch` or `json()` throws: it ends on the console.
 
 // %%
 interface NaivePoller {
@@ -152,14 +158,15 @@ interface NaivePoller {
 // %% [markdown]
 // ## One careful poll
 //
-// A poll without a deadline may hang for minutes, so ours has one. We send
-// the tag ourselves and say `no-store`. Otherwise the browser's cache does
-// it for us, hides each 304, and hands the script a 200 of its own.
+// A poll without a deadline may hang for minutes, so ours ends after 5
+// seconds. Our script sends the tag itself, and `no-store` keeps the browser's
+// cache out. Otherwise the cache would send the tag, hide each 304, and give
+// the script a 200 of its own.
 //
-// `fetch` resolves when the *head* of the answer is there, whatever its
-// status, so we check `status` and `ok`. Data travels as bytes, and some
-// may still be on their way: `json()` waits for the rest of the body and
-// then parses it. It can fail at both.
+// `fetch` succeeds when the *head* of an answer is there, whatever the status.
+// So we check `status` and `ok`. The body travels as bytes, and some may still
+// be on their way. `json()` waits for the rest of them and then parses them.
+// Both steps can fail.
 
 // %%
 interface CarefulPoll {
@@ -186,14 +193,16 @@ interface CarefulPoll {
 // %% [markdown]
 // ## Polls in a chain
 //
-// The next poll is scheduled when the last one is over, so two never
-// overlap. After an error the pause doubles, up to 30 seconds, and is
-// never shorter than `Retry-After`, or all pages together knock the server
-// over as it comes back. Jitter on top, a fifth at most, keeps them from
-// asking in step. (On 401 and 403 a real page would stop and say so.)
+// We schedule the next poll when the last one is over, so two polls never
+// overlap. After an error the pause doubles, up to 30 seconds, and it is never
+// shorter than `Retry-After`. Otherwise all pages together could overload the
+// server again as it comes back. We make each pause up to a fifth longer at
+// random. This *jitter* keeps pages from asking all at the same moment. (On
+// 401 and 403 a real page would stop and tell its user.)
 //
-// `stop` is an `AbortController`: the user's button aborts it, and so does
-// the target condition `done`. An answer that comes later is dropped.
+// `stop` is an `AbortController`. The *Stop* button aborts it, and so does our
+// code when `done` says that the numbers have reached the target. We drop an
+// answer that arrives after that.
 
 // %%
 interface ShortPoller {
@@ -233,9 +242,9 @@ interface ShortPoller {
 // %% [markdown]
 // ## Nobody looks, nobody asks
 //
-// Polls for a tab that nobody sees are wasted. We abort when it is hidden
-// or left, and poll at once when it shows again, unless the pause after an
-// error is not over yet.
+// Polls for a tab that nobody sees are wasted. We abort them when the tab is
+// hidden or the user leaves the page. When the tab is shown again, we poll at
+// once, or as soon as the pause after an error is over.
 
 // %%
 interface WhileShown {
@@ -260,23 +269,25 @@ interface WhileShown {
 // %% [markdown]
 // ## Break it
 //
-// The buttons and cards of the demo are in `01_short_polling.html`. Four of
-// them make the famous mistakes. Keep DevTools open, tab *Console*.
+// The demo's page is in `01_short_polling.html`. Four of its buttons each
+// cause a famous problem. Keep the tab *Console* of DevTools open.
 //
-// **Slow server.** Both ask every 200 ms; an answer takes 100 or 900 ms, at
-// random. Naive polls pile up: on the wire, bars stand side by side. The
-// naive number of visitors goes *back* when an old answer comes late.
+// **Slow server.** Both clients ask every 200 ms. An answer takes 100 or 900
+// ms, at random. Naive polls pile up: on the wire, their bars stand side by
+// side. The naive client's number of visitors goes *back* when an old answer
+// arrives late.
 //
-// **Outage.** `/stats` answers 503 for 2 seconds. The naive client never
-// looks at the status, takes the error for numbers, and shows *undefined*.
-// The careful one asks once and obeys `Retry-After`.
+// **Outage.** `/stats` answers 503 for 2 seconds. The naive client never looks
+// at the status, takes the error for numbers, and shows *undefined*. The
+// careful client waits as long as `Retry-After` says, and keeps its numbers.
 //
-// **Garbage body.** A log-in page arrives in place of JSON, with status 200.
-// `json()` throws: see the console for the naive client, whose numbers are
-// stuck. The careful one catches the error, backs off, and goes on.
+// **Garbage body.** A log-in page arrives in place of JSON, with status 200,
+// and `json()` throws. The naive client does not catch the error: see the
+// console. Its numbers stay as they were. The careful client catches the
+// error, makes a longer pause, and goes on.
 //
-// **Forget to stop.** The user leaves the view as in a single-page app,
-// without a new document. The naive timer lives on.
+// **Forget to stop.** The user leaves the view, but the document stays, as in
+// a single-page app. The naive timer goes on asking.
 
 // %%
 class Trouble {
@@ -324,35 +335,36 @@ class ShortPolling {
 // %% [markdown]
 // ## Try it
 //
-// 1. Press *Start* with DevTools open, tab *Network*: naive polls get 200,
-//    careful ones 304. Look at another tab for a while, and come back:
-//    only the naive lane of the wire went on.
-// 2. Type a number into *stop at*, press *A visitor* until it is reached,
-//    and see which client stops.
-// 3. Put the tag of your numbers in place of `"0-0"`. Press *A click*, and
-//    send the same again.
+// 1. Open the tab *Network* of DevTools and press *Start*: naive polls get
+//    200, careful polls 304. Look at another tab for a while and come back.
+//    The wire shows that only the naive client went on.
+// 2. Type a number into *stop at*, press *A visitor* until it is reached, and
+//    see which client stops.
+// 3. Replace `"0-0"` by the tag of your numbers: this request gets 304. Then
+//    press *A click* and send it again: it gets 200.
 //    `curl -i -H 'If-None-Match: "9-9", "0-0"' http://localhost:8001/stats`
 //
 // ## What it costs, and when to choose it
 //
-// Short polls do not mean short connections: HTTP/1.1 keeps them alive,
-// here for 60 s after an answer.
-// Click rows of the wire, and the same few connection numbers return. What
-// each poll costs is its head and the server's work.
+// A short poll does not need a connection of its own: HTTP/1.1 keeps a
+// connection open, here for 60 s after an answer. Click rows of the wire: the
+// same few connection numbers return. The cost of a poll is its head and the
+// server's work.
 //
-// The cards measure it: in Chromium about 780 bytes for a naive poll and its answer,
-// 700 for a careful one, and just 25 of them are the numbers. (That is
-// HTTP/1.1; 2 and 3 send a field that repeats as a short index.) A 304 saves
-// more where bodies are large. Let a million users ask ten times a second:
-// 10 million requests and 7 GB, 56 Gbit, each second, nearly all of it to
-// hear that nothing is new.
+// The cards show the measured sizes. In Chromium a naive poll and its answer
+// have about 780 bytes, and only 25 of these are the numbers. A careful poll
+// and its answer have about 700. (That is HTTP/1.1. HTTP/2 and HTTP/3 send a
+// header field that repeats as a short index.) A 304 saves more if bodies are
+// large. If a million users ask ten times a second, that makes 10 million
+// requests and 7 GB, or 56 Gbit, each second. Nearly all of it says that
+// nothing is new.
 //
-// News waits for the next poll: half the interval on average, at worst all
-// of it, the jitter and three network transits. Choose short
-// polling where that is good enough and users are few, or most polls bring
-// news. For rare news that should arrive at once, the server holds the
-// request: lesson 02.
+// News waits for the next poll. On average it waits half the interval. At
+// worst it waits the whole interval, the jitter, and three transits (a transit
+// is the way through the network, once). Choose short polling if users can
+// wait that long and are few, or if most polls bring news. If news is rare and
+// should arrive at once, let the server hold the request: lesson 02.
 //
 // `./jbang notebook 01` opens these cells in Jupyter or `jshell`. There,
-// `Serve.start(8001, ShortPolling.routes()).port` shows 8001, and the page
-// is at that port.
+// `Serve.start(8001, ShortPolling.routes()).port` shows 8001, the page's
+// port.

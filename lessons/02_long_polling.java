@@ -10,14 +10,14 @@
 // %% [markdown]
 // # 02 - Long polling
 //
-// A shop's page waits to hear whether a payment went through. With the
-// short polling of lesson 01 it asks again and again, is mostly told
-// nothing, and still learns late: at an interval of 20 seconds, an
-// update that comes 1 second after a poll waits 19 seconds for the next.
+// A shop's page waits for the result of a payment. With the short polling of
+// lesson 01 it asks again and again. Most answers bring nothing, and news
+// comes late: if the page asks every 20 seconds, an update that comes 1 second
+// after a poll waits 19 seconds.
 //
-// Long polling turns the wait around. The page asks once, and the
-// **server holds the request until there is something to say**. Then the
-// page asks again.
+// With long polling the server waits in place of the page. The page asks once,
+// and the **server holds the request until there is something to say**. After
+// the answer the page asks again.
 //
 // ```mermaid
 // sequenceDiagram
@@ -29,9 +29,9 @@
 //   Server-->>-Browser: 200, version 2
 // ```
 //
-// The demo runs a short and a long poller on the same payment. Press
-// *Pay*, wait a little, let the bank answer, and compare what each of
-// the two sent, and how late it was.
+// The demo runs a short and a long poller on the same payment. Press *Pay*,
+// wait a little, and let the bank answer. Then compare how many requests each
+// poller sent, and how late it was.
 
 // %%
 import io.undertow.server.*;
@@ -47,10 +47,11 @@ import shared.*;
 // %% [markdown]
 // ## The cursor is a version
 //
-// The client must say what it already knows, or the server cannot tell
-// news from old. To compare the data itself is not enough: a value that
-// goes from A to B and back to A between two polls looks unchanged. So
-// the server numbers each state, and the client sends the number back.
+// The client must say what it already knows, or the server cannot know what is
+// new to it. To compare the data itself is not enough: a value that goes from
+// A to B and back to A between two polls looks unchanged. So the server
+// numbers each state, and the client sends the last number back. Such a number
+// is called a *cursor*.
 
 // %%
 record Snapshot(String id, String status, long version) {
@@ -62,13 +63,13 @@ record Snapshot(String id, String status, long version) {
 // %% [markdown]
 // ## A waiter is an object, not a thread
 //
-// Undertow, our HTTP server, calls a request and its answer an
-// *exchange*. It ends when its handler returns, unless the handler has
-// called `dispatch`: then it lives on, without a thread, until somebody
-// answers. That costs a few kilobytes of heap. Were each waiter a blocked
-// thread of a small pool, the pool would soon be used up; virtual threads
-// would do, at more memory. One of the server's few I/O threads owns each
-// exchange, and answers are given there.
+// A *waiter* is a request that we hold. Undertow, our HTTP server, calls a
+// request and its answer an *exchange*. An exchange ends when its handler
+// returns. But if the handler calls `dispatch`, the exchange stays open,
+// without a thread, until somebody answers. That costs a few kilobytes of
+// heap. If each waiter blocked a thread of a small pool, the pool would soon
+// be empty. Virtual threads would do, but need more memory. Each exchange
+// belongs to one of the server's few I/O threads, which must answer it.
 
 // %%
 class Waiter {
@@ -97,13 +98,14 @@ class Waiter {
 // %% [markdown]
 // ## Check and park in one step
 //
-// A server that checks for news first and parks the request afterwards
-// misses the update that lands in between: the waiter was not there yet,
-// so nobody wakes it. We do both under one lock. An update either comes
-// before the check and is seen, or it finds the waiter parked.
+// To *park* a request means to add it to the waiters. A server that first
+// checks for news and then parks misses an update between the two: it does not
+// find the waiter, so nobody wakes it. We do both steps under one lock. An
+// update then comes before the check, which sees it, or after the parking, and
+// wakes it.
 //
-// News, the deadline and a client that leaves can meet. Whoever takes
-// the waiter out of the set deals with it, and only one can.
+// News, the deadline and a client that leaves can come at the same moment.
+// Only one of them can remove the waiter from the set, and that one acts.
 
 // %%
 class Payment {
@@ -148,19 +150,19 @@ class Payment {
 // %% [markdown]
 // ## Holding, and letting go
 //
-// A waiter leaves with news, at its deadline, because its client closed
-// the connection, or because the server stops. The deadline is no error:
-// 204 means success without content, and in this API "nothing new, ask
-// again"; 408 would blame the client, 504 is a gateway's word. 25 seconds
-// stay below the 30 that RFC 6202 calls safer
+// A wait ends when news comes, when its deadline passes, when the client
+// closes the connection, or when the server stops. The deadline is no error,
+// so we answer 204: success without content. In this API it means "nothing
+// new, ask again". 408 would blame the client, and 504 is for gateways. Our 25
+// seconds are below the 30 that RFC 6202 calls safer
 // ([section 5.5](https://www.rfc-editor.org/rfc/rfc6202#section-5.5)).
 //
-// `Prefer: wait=10` says how long the client is ready to wait
+// `Prefer: wait=10` says how many seconds the client is ready to wait
 // ([RFC 7240, section 4.3](https://www.rfc-editor.org/rfc/rfc7240#section-4.3)).
-// We cap it at 50, well below the 60 s after which nginx, by default, gives
-// up and answers 504; `wait=0` makes a short poll. Nothing is read while we
-// hold, so `onGone` listens for a client that leaves. And since strangers
-// can use waiters up, there is a cap.
+// We allow 50 at most: nginx, by default, gives up after 60 with 504. `wait=0`
+// makes a short poll. While we hold a request we read nothing; `onGone` tells
+// us when the client leaves. Anybody can make us hold requests, so there is a
+// limit.
 
 // %%
 class Waiting {
@@ -197,17 +199,16 @@ class Waiting {
 // %% [markdown]
 // ## The server's side, put together
 //
-// The bank settles a payment once. A PUT may be repeated, as when its
-// answer was lost, so the same word again is confirmed and changes nothing
-// ([RFC 9110, section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2));
-// another word is a conflict. Ids are random. Numbers from 1 can be guessed,
-// and begin again when the server does: Ada's page would be told of Bob's
-// payment.
+// The bank settles a payment once. If our answer gets lost, the bank sends its
+// PUT again. A PUT with the same status gets 200 and changes nothing
+// ([RFC 9110, section 9.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-9.2.2)).
+// A PUT with another status gets 409, conflict. Ids are random: numbers from 1
+// can be guessed, and after a restart Ada's page would hear of Bob's payment.
 //
-// To wake the waiters we hand each answer to the I/O thread of its
-// exchange; no handler ever blocks. Every answer is true for one moment
-// and one client, so `no-store` keeps all caches out. (Old payments are
-// never removed here. A shop would have a database.)
+// To wake the waiters, we give each answer to the I/O thread of its exchange,
+// so no handler blocks. An answer is true for one moment and one client, so
+// `no-store` forbids caches to keep it. (Old payments are never removed here.
+// A shop would have a database.)
 
 // %%
 class Desk {
@@ -262,22 +263,20 @@ class Desk {
 // %% [markdown]
 // ## The browser's side
 //
-// The client asks again after news and after a deadline, five times a
-// second at most: a proxy that answers too soon must not make it a loop.
-// After an error it pauses, from 0.5 s up to 45. What `Retry-After` asks for
-// comes first (`retryAfter` in `page.js` reads both of its forms), and some
-// chance on top, or all would come back in one instant; for thousands, widen
-// it, as lesson 03 does.
+// The client asks again after news and after a deadline, but at most five
+// times a second, in case a proxy answers at once. After an error it first
+// waits as long as `Retry-After` asks (`retryAfter` in `page.js` reads it),
+// then for a random time that grows from 0.5 s to 45 s at most. Otherwise all
+// clients would come back at once.
 //
-// `fetch` resolves when the head of the answer is there;
-// `response.json()` waits for the body and parses it. Only then an answer
-// counts: a log-in page with status 200 is an error as well.
+// `fetch` succeeds when the head of the answer is there. `response.json()`
+// then waits for the body and parses it. We count a success only after that: a
+// log-in page with status 200 is an error as well.
 //
-// The client stops when the payment is settled, when `signal` is aborted
-// (the user leaves the page), and on an answer that will be the same next
-// time. Chromium lets one request at a time fetch a URL into its cache, and
-// others to the same URL wait, for up to 20 s; `cache: "no-store"` keeps
-// the cache out of it.
+// The client stops when the payment is settled, when `signal` is aborted (the
+// user leaves the page), and on a status such as 404, which would be the same
+// next time. Chromium's cache lets one request at a time fetch a URL; others
+// to the same URL wait, for up to 20 s. `cache: "no-store"` avoids that.
 
 // %%
 interface LongPoller {
@@ -320,20 +319,19 @@ interface LongPoller {
 //
 // The buttons of the demo are in `02_long_polling.html`.
 //
-// **Miss the wake-up.** The handler below checks for news, is busy
-// elsewhere until the bank has answered, and only then parks. Nobody
-// wakes the request: the news lies there until its deadline of 5 s.
-//
-// **Forget the cursor.** Without `after`, every answer is news. The held
-// request turns into a loop at full speed; the demo stops it after 20.
-//
-// **Leave while held.** A client goes away in the middle of its wait.
-// `GET /waiting` goes up by one and back at once.
-//
-// **Use up six connections.** Over HTTP/1.1 a browser opens six
-// connections to one host, for all its tabs together. Six held polls
-// stall every other request to it. HTTP/2 shares one connection, usually
-// for 100 or more requests at once.
+// - **Miss the wake-up.** The handler below checks for news. Then it does
+//   other work until the bank has answered. Only after that does it park the
+//   request. Nobody wakes that request: it gets the news at its deadline,
+//   after 5 s.
+// - **Forget the cursor.** Without `after`, the server takes every state for
+//   news and holds nothing. The client asks in a loop at full speed. The demo
+//   stops it after 20 requests.
+// - **Leave while held.** A client leaves while its request is held. The
+//   number in `GET /waiting` goes up by one, and back at once.
+// - **Use up six connections.** Over HTTP/1.1 a browser opens at most six
+//   connections to one host, for all its tabs together. Six held polls take
+//   all of them, so every other request to that host waits. HTTP/2 sends many
+//   requests over one connection, usually 100 or more at once.
 
 // %%
 class Naive {
@@ -388,19 +386,19 @@ class LongPolling {
 // 1. Open DevTools, tab *Network*, and press *Pay*. The long poll stays
 //    *pending*; the short polls come and go, most with status 204.
 // 2. Set the short poller to 20 s, press *Pay*, and let the bank answer a
-//    second later. Compare the two stalenesses.
-// 3. Press *Pay* and hold a request by hand, with the payment's id in
-//    place of ID; 204 comes after 5 s, or 200 as soon as the bank answers:
+//    second later. Compare the staleness of the two.
+// 3. Press *Pay* and hold a request by hand, with the payment's id in place of
+//    ID. It gets 200 when the bank answers, or else 204 after 5 s:
 //    `curl -i -H 'Prefer: wait=5' 'http://localhost:8002/payments/ID?after=1'`
 //
 // ## What it costs, and when to choose it
 //
-// News takes one network transit (one way, server to client) when a
-// request is waiting. News that comes just after an answer left waits for
-// that answer to arrive and the next request to come back, then travels
-// itself: three transits, more if a packet is lost
+// If a request is waiting, news takes one transit (the way from server to
+// client). News that comes just after an answer takes three: that answer must
+// arrive, the next request must come back, then the news travels. A lost
+// packet makes it longer
 // ([RFC 6202, section 2.2](https://www.rfc-editor.org/rfc/rfc6202#section-2.2)).
-// And each message costs a whole request, head and all.
+// Each piece of news costs a whole request with its head.
 //
 // | | short polling | long polling |
 // |---|---|---|
@@ -410,11 +408,12 @@ class LongPolling {
 // | server code | a plain GET | a set of waiters, a deadline |
 //
 // Long polling suits rare news that should arrive at once: a payment, a
-// finished job, a login approved on a phone. It needs only proxies that
-// wait as long as we hold. For a steady flow choose server-sent events, or
-// WebSocket where the client talks back. A bank tells a *server* by
-// webhook (lesson 05); the page still has to hear it from that server.
+// finished job, a login approved on a phone. It works through any proxy that
+// waits as long as we hold. If news comes all the time, choose server-sent
+// events (lesson 04), or WebSocket (lesson 03) if the client talks as well. A
+// bank tells a shop's *server* by webhook (lesson 05). The page must still
+// hear it from that server.
 //
 // `./jbang notebook 02` opens these cells in Jupyter or `jshell`. There,
-// `Serve.start(8002, LongPolling.routes()).port` shows 8002, and the page
-// is at that port. (Stop the script first, or take another port.)
+// `Serve.start(8002, LongPolling.routes()).port` shows 8002, the page's
+// port. (Stop the script first, or take another port.)

@@ -13,12 +13,12 @@
 // %% [markdown]
 // # 03 - WebSocket
 //
-// In a chat, news comes from every side at any time. With the long
-// polling of lesson 02 each piece of it costs a request, head and all,
-// and what a client says itself travels in yet another one.
+// In a chat, anybody may say something at any time. With the long polling of
+// lesson 02 each message to a client costs a whole HTTP request with its head,
+// and each message from a client costs another one.
 //
-// A WebSocket asks once: **one HTTP request turns its TCP connection into
-// a channel on which both sides send whenever they like**. From then on a
+// A WebSocket needs only one: **one HTTP request turns its TCP connection into
+// a channel on which both sides send whenever they like**. After that, a
 // message costs its text and 2 to 14 bytes.
 //
 // ```mermaid
@@ -33,8 +33,8 @@
 //   Server->>bob: message 1, from ada
 // ```
 //
-// The demo is that chat. Let ada say something and watch the wire: the
-// server speaks to bob, and bob has asked for nothing.
+// The demo is that chat. Let ada say something and watch the wire: the server
+// sends it to bob, who has not asked for it.
 
 // %%
 import io.undertow.server.*;
@@ -54,14 +54,15 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## The handshake is HTTP
 //
-// The connection begins as a GET that asks for `Upgrade: websocket`. The
-// answer is 101, with a hash of the client's key: proof that the server
-// speaks WebSocket and does not just echo
+// The connection begins as a GET with `Upgrade: websocket` and a key. The
+// answer is 101 with a hash of that key. The hash proves that the server
+// speaks WebSocket and does not just repeat what it hears
 // ([RFC 6455, section 1.3](https://www.rfc-editor.org/rfc/rfc6455#section-1.3)).
-// From then on the TCP connection carries frames (`wss://`: over TLS). What
-// is wrong is said before, while a status can say it: `Sockets.upgrade`
-// answers a plain GET with 426, we a bad name with 400. In Chromium's DevTools
-// the request has type *websocket*, status 101, and a tab *Messages*.
+// After that, the TCP connection carries frames (with `wss://`, inside TLS).
+// An HTTP status can be sent only before the 101, so we check all we can
+// before it: `Sockets.upgrade` answers a plain GET with 426, and `check` a bad
+// name with 400. In Chromium's DevTools the request has type *websocket*,
+// status 101, and a tab *Messages*.
 
 // %%
 class Door {
@@ -81,10 +82,10 @@ class Door {
 // %% [markdown]
 // ## A message says what it is
 //
-// A WebSocket message has no method, path or status, so ours carry a
-// `type`. Each travels in at least one frame: 2 to 14 bytes with its kind
-// and length, and the payload. To cut it into more frames is allowed at
-// any size and never required.
+// A WebSocket message has no method, path or status, so ours carry a `type`.
+// Each message travels in at least one *frame*: 2 to 14 bytes with its kind
+// and length, then the payload. A sender may split a message of any size into
+// several frames, but never has to. A frame is drawn near the end of the page.
 
 // %%
 record Message(String type, long id, String from, String text, Instant at) {}
@@ -98,19 +99,21 @@ record Mistake(String type, String reason) {}
 // %% [markdown]
 // ## A client is an endpoint
 //
-// Jakarta's container unmasks frames, puts fragments together, answers
-// pings, and calls an `Endpoint` when its connection opens, has a message
-// or ends, by a close frame or by a reset. What makes no sense is answered
-// with an error, and its sender stays. What breaks the rules ends the
-// connection: a text over 65,536 bytes with 1009, binary with 1003, which
-// the container would ignore in silence. A fault of our own is told on the
-// terminal, and ends it with 1011.
+// Jakarta's container (the library that speaks WebSocket here) decodes frames,
+// joins the parts of a message and answers pings. It calls an `Endpoint` when
+// a connection opens, when a message comes, and when the connection ends, by a
+// close frame or by a TCP reset. To a message that makes no sense we send an
+// error, and its sender stays. But a text over 65,536 bytes ends the
+// connection with code 1009, and a binary message with 1003; the container
+// alone would ignore binary silently. After a fault of our own code we tell
+// the terminal and close with 1011.
 //
-// A laptop that is shut sends no farewell. We ping every 20 seconds, and
-// end with 1001 what was silent for 60. Any byte is a sign of life, a part
-// of a frame as well, so we look below the frames. Our own writes prove
-// nothing: they succeed as long as the kernel has room. The client needs a
-// sign of life as well. No script sees pings, so each comes with a message.
+// A laptop that is shut sends no close frame. So we ping each client every 20
+// seconds, and close with 1001 when no byte came from it for 60. We count
+// bytes and not frames, because a part of a frame is a sign of life too. That
+// our own writes succeed proves nothing: the kernel takes them while it has
+// room. The client needs a sign of life from us as well. Its script cannot see
+// pings, so we send a message with each ping.
 
 // %%
 class Guest extends Endpoint {
@@ -175,19 +178,21 @@ class Guest extends Endpoint {
 // %% [markdown]
 // ## Telling everybody, and who is too slow
 //
-// Undertow's `getAsyncRemote().sendText` queues without bound (Tomcat's
-// throws): one client that stops reading takes the whole heap. So what is
-// for all goes another way. `Broadcast` encodes a message once and hangs it
-// on a chain. A client remembers the link it has reached, and takes the next
-// one when its socket has room. A thousand slow clients share the same links,
-// and nobody waits for them; who is 10,000 messages or 32 MiB behind is cut
-// off with 1013. And who talks faster than all can be told is not read
-// for a while, so that TCP slows it down.
+// Undertow's `getAsyncRemote().sendText` keeps messages in a queue without
+// limit (Tomcat's throws). One client that stops reading would fill the whole
+// heap. So messages for all go another way. `Broadcast` encodes a message once
+// and adds it to a chain. It knows how far each client has got in the chain,
+// and sends the next message when the client's socket has room. All slow
+// clients share one chain, and nobody waits for them. A client that is 10,000
+// messages or 32 MiB behind is closed with 1013. If a client talks faster than
+// we can tell the others, we stop reading from it for a while, and TCP slows
+// it down.
 //
-// Under one lock a message gets its number and its place in the chain:
-// numbers rise in the order in which everybody hears them. To tell all
-// about each of 8,000 arrivals would be 32 million messages. Above 100 we
-// send the count instead, at most 5 times a second, and always the last.
+// A message gets its number and its place in the chain under one lock, so
+// everybody hears messages in the order of their numbers. If we told everybody
+// about each of 8,000 arrivals, that would be 32 million messages. Above 100
+// clients we send how many are online, at most 5 times a second, and always
+// the last count.
 
 // %%
 class Room {
@@ -243,11 +248,12 @@ class Room {
 // %% [markdown]
 // ## Coming back
 //
-// `new WebSocket` never reconnects by itself. We do, after a pause that
-// grows, and is drawn from a window that fits how many were online: of
-// 8,000 clients of a restarted server about 500 come back each second. A
-// close that we asked for is final, and so is a handshake that is refused
-// with 400. A script sees 1006, as for a dead network: it asks by `fetch`.
+// A `WebSocket` never reconnects by itself, so our script does. Its pause is
+// random. It grows with each failure, and with how many were online: if a
+// server with 8,000 clients restarts, about 500 come back each second. We stay
+// away if we closed the connection ourselves, and if the server refused the
+// handshake with 400. After a refusal the script sees only 1006, as with a
+// dead network. So it asks for the reason by `fetch`.
 
 // %%
 interface ComeBack {
@@ -270,11 +276,12 @@ interface ComeBack {
 // %% [markdown]
 // ## The browser's side
 //
-// A server that has died without a word looks like a quiet one. So each
-// message moves a deadline: after 50 seconds of silence we join anew.
+// A server that dies without a close frame looks like a quiet one. So each
+// message restarts a timer: after 50 seconds without any we join anew.
 //
-// `send` never blocks: what the network does not take waits in the
-// browser's memory. `bufferedAmount` says how much, so we look first.
+// `send` never waits. What the network does not take yet stays in the
+// browser's memory. `bufferedAmount` says how much that is, so `say` looks
+// first.
 
 // %%
 interface ChatClient {
@@ -341,26 +348,23 @@ interface ChatClient {
 //
 // The buttons are in `03_websocket.html`. Watch ada's *Messages* in DevTools.
 //
-// **Send nonsense.** Text that is not JSON gets an error, and ada stays: a
-// channel has no status 400, so errors are messages too.
+// - **Send nonsense.** ada sends a text that is not JSON. After the 101 there
+//   is no status 400, so the server sends the error as a message. ada stays.
+// - **One byte too many.** A text of 65,537 bytes ends ada's connection with
+//   1009. Her client comes back, and bob sees her leave and join.
+// - **Freeze the cable.** ada's bytes pass a relay, `shared/cable`. Frozen, it
+//   passes no byte and tells nobody, as when a laptop leaves its network. Her
+//   browser still says open, `say` succeeds, the server counts two. Thaw it,
+//   and everything arrives. If you do not, her page gives up 50 seconds after
+//   the last message to it, and the server 60 seconds after her last byte.
+// - **Reset it.** Both ends get a TCP reset and no close frame. ada's browser
+//   reports 1006, a code that is never sent. bob hears `left` at once: the
+//   server always reads from ada's connection, so it notices without a write.
+// - **Ignore bufferedAmount.** ada sends 100 texts of 60,000 bytes in one
+//   loop. `send` takes them all, and the browser stores them. `say` then
+//   refuses.
 //
-// **One byte too many.** A text of 65,537 bytes ends ada's connection with
-// 1009. Her client comes back, and bob sees her leave and join.
-//
-// **Freeze the cable.** Ada's bytes pass a relay, `shared/cable`. Frozen,
-// it passes none and tells nobody, as when a laptop leaves its network.
-// Her browser says open, `say` says sent, the server counts two. Thaw it,
-// and everything arrives. Leave it, and within 50 seconds of the last
-// message her page gives the connection up, and within 60 the server.
-//
-// **Reset it.** Both ends get a TCP reset. No close frame comes: ada's
-// browser makes up 1006, a code that never travels. Bob hears `left` at
-// once, though nothing was sent to ada: reading noticed it.
-//
-// **Ignore bufferedAmount.** 100 texts of 60,000 bytes in one loop: `send`
-// takes them all and the browser stores them. Then `say` says no.
-//
-// At shutdown everybody is told 1001, "going away", and comes back later.
+// When the server stops, it closes all connections with 1001, "going away".
 
 // %%
 class Websocket {
@@ -387,32 +391,27 @@ class Websocket {
 // %% [markdown]
 // ## Try it
 //
-// 1. Ask without an upgrade: `curl -i 'http://localhost:8003/chat?name=eve'`
-//    gets 426. A page cannot fake its origin, curl can: with
-//    `-H 'Upgrade: websocket' -H 'Origin: http://evil.example'` it is
-//    refused with 403, as a foreign page would be.
-// 2. Leave the page alone for 20 seconds: pings and pongs cross the wire,
-//    which no script can see. Click one for its two or six bytes.
-// 3. Open the page in a second window. Names may repeat; who hears what?
+// 1. A request without an upgrade gets 426:
+//    `curl -i 'http://localhost:8003/chat?name=eve'`. With
+//    `-H 'Upgrade: websocket' -H 'Origin: http://evil.example'` it gets 403,
+//    as a foreign page would. (A page cannot choose its `Origin`, curl can.)
+// 2. Leave the page alone for 20 seconds. The wire shows pings and pongs,
+//    which no script can see. Click one: it has two or six bytes.
+// 3. Open the page in a second window: who hears what? Or join from a
+//    terminal, and type `{"type":"message","text":"hi"}`:
+//    `./jbang talk 'ws://localhost:8003/chat?name=eve'`
 //
 // ## What it costs, and when to choose it
 //
-// - **Resources**: a client costs a socket and about 9 KiB of heap here,
-//   silent or not. **Limits** are file descriptors, memory and fan-out.
-// - **Load balancers** spread connections, not messages: a new server gets
-//   only new ones. **Sticky sessions** are for transports of many requests.
-// - **Scaling**: two servers need a broker, or each room lives on one.
-// - **Authentication**: `new WebSocket` cannot set headers, and a cookie may
-//   come along from a page that is not ours: so we check `Origin`.
-// - **Proxies** must forward `Upgrade`, with patience beyond our pings.
-// - **Testing**: Autobahn, Playwright for pages, else the JDK's own client.
-// - **Dropped connections**: reconnect; where all are blocked, poll (01, 02).
-// - **Clean-up**: `onClose` comes at the end, after silence by the pings.
+// A client costs a socket and about 9 KiB of heap here, even if it is silent.
+// The limits are file descriptors, memory, and the number of clients that hear
+// each message. The other costs come in operation: load balancers, proxies,
+// scaling, authentication. They have a section below.
 //
-// Choose WebSocket where both sides talk: chat, games, editing together.
-// If only the server talks, server-sent events (lesson 04) need less:
-// they are plain HTTP, and the browser reconnects and says where it was.
+// Choose WebSocket where both sides talk: chat, games, editing together. If
+// only the server talks, server-sent events (lesson 04) need less. They are
+// plain HTTP; the browser reconnects by itself, and says which event it got
+// last.
 //
 // `./jbang notebook 03` opens these cells in Jupyter or `jshell`. There,
-// `Serve.start(8003, Websocket.routes()).port` shows 8003, and the page is
-// at that port.
+// `Serve.start(8003, Websocket.routes()).port` shows 8003, the page's port.

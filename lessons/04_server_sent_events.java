@@ -10,12 +10,12 @@
 // %% [markdown]
 // # 04 - Server-sent events
 //
-// Feeds and dashboards only listen. The WebSocket of lesson 03 can bring
-// them news, but what is sent while it is broken is lost to them.
+// A feed or a dashboard only listens. The WebSocket of lesson 03 can bring it
+// news, but what is sent while the connection is broken never arrives.
 //
 // Here the page makes **one HTTP request, and its answer never ends**: the
-// server writes any number of events onto it, one way only. If it breaks,
-// the browser itself asks again, and says which event it saw last.
+// server writes one event after the other into it. If the connection breaks,
+// the browser asks again by itself, and says which event it saw last.
 //
 // ```mermaid
 // sequenceDiagram
@@ -28,7 +28,7 @@
 //   Server-->>Tab: id: 8, event: notice
 // ```
 //
-// In the demo, cut one of two tabs, publish, and see what each received.
+// In the demo, cut one of two tabs, and compare what each of them received.
 
 // %%
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -45,12 +45,13 @@ import shared.*;
 // %% [markdown]
 // ## A blank line ends an event
 //
-// There are no frames: an event is lines of text, and a blank line ends it.
-// CRLF, CR and LF all end a line
+// There are no frames. An event is lines of text, and a blank line ends it.
+// CRLF, CR and LF each end a line
 // ([HTML, 9.2.6](https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation)),
-// so text that holds one would inject fields. Each line of it gets its own
-// `data: `; the browser joins them again, by LF. It drops one space after the
-// colon, and without ours that would be one of the text.
+// so a text with a line break could pretend to be another field. We put
+// `data: ` before each line of a text, and the browser joins them again with
+// LF. It drops one space after the colon. We write that space, or a text that
+// begins with one would lose it.
 
 // %%
 interface Event {
@@ -75,11 +76,10 @@ interface Event {
 // %% [markdown]
 // ## One log for all
 //
-// An event is encoded once, and the last 1,000 are kept, 128 MiB at most. A
-// stream needs no queue then: it is a position in this log.
-//
-// An id used again after a restart would name two events. So we count on
-// from the clock in microseconds, which must not be set back.
+// We encode an event once and keep the last 1,000, 128 MiB at most. So a
+// stream (one client's answer) needs no queue: it is a position in this log.
+// If an id came again after a restart, it would name two events. So ids begin
+// at the clock's time in microseconds. (Nobody must set the clock back.)
 
 // %%
 class Log {
@@ -121,9 +121,9 @@ class Log {
 // %% [markdown]
 // ## A stream is a position, not a thread
 //
-// Our channel takes what the socket takes; the rest waits until there is
-// room, and goes out with what came since. A slow reader slows nobody. One
-// that falls behind the kept events is cut, and resumes or gets a reset.
+// We write as many bytes as the socket takes. When it has room again, we write
+// the rest and what came since. So a slow reader slows nobody. A reader that
+// falls behind the kept events is cut off, and asks again.
 
 // %%
 class EventStream {
@@ -188,11 +188,12 @@ class EventStream {
 // %% [markdown]
 // ## No gap, no duplicate
 //
-// A server that replays first and goes live then loses the event between
-// the two, or sends it twice. Here is no seam: a reader takes its place in
-// the log, and reads on. An id that we do not hold gets a `reset`, as
-// silence would say "you missed nothing". An event wakes each I/O thread
-// once, to write to that thread's own streams.
+// A client that comes back wants the events that it missed, then the new ones.
+// A server that does this in two steps loses an event that comes between them,
+// or sends it twice. We have one step: a reader takes its place in the log and
+// reads on. If we do not hold its id, we send a `reset`; silence would say
+// "you missed nothing". A new event wakes each I/O thread once, and each
+// thread writes to its own streams.
 
 // %%
 class Feed {
@@ -240,11 +241,12 @@ class Feed {
 // ## A subscription
 //
 // A browser that reconnects sends `Last-Event-ID`. A page that knows an id
-// from before puts it into the URL, as it cannot set headers; the header
-// wins. `X-Accel-Buffering` asks nginx to pass each event on at once. A
-// comment every 15 seconds keeps a quiet stream from looking dead; `onGone`
-// sees a connection end, not a laptop that is shut. `?ticks=1` adds the
-// server's gauges every 5 seconds, without an id: nobody replays old ones.
+// from before puts it into the URL, because `EventSource` cannot set headers.
+// The header wins. `X-Accel-Buffering: no` tells nginx to pass each event on
+// at once. A comment every 15 seconds shows that a quiet stream is alive.
+// `onGone` hears of a connection that ends, not of a laptop that is shut.
+// `?ticks=1` adds readings of the server's gauges every 5 seconds. They have
+// no id, as nobody needs old ones.
 
 // %%
 record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) {
@@ -290,15 +292,17 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // %% [markdown]
 // ## The browser's side
 //
-// `EventSource` instead of `fetch`: after an end or a cut it reconnects and
-// resumes by itself. But **all but a 200 of our type is final**: a 503 while a
-// server restarts silences the page for good. We see that as `CLOSED`, ask
-// with HEAD whether it was 204, the intended end, and else begin again
-// with the last id, which is on the event, not on the source. On `reset` we
-// load the whole state, with the id it goes up to, and go on from there,
-// later each time if only resets come. Ids rise, or are duplicates. No
-// script sees comments, so a dead server looks like a quiet one. With ticks,
-// 15 seconds of silence are an end as well.
+// An `EventSource` reconnects and resumes by itself after an end or a cut. But
+// **any answer but 200 with our media type is final**: one 503 from a server
+// that restarts would silence the page for good. Our script then sees
+// `CLOSED`, and asks with HEAD for the status. 204 is the intended end. Else
+// it begins again with the last id, which is on the event, not the source.
+//
+// On `reset` the page loads the whole state and the id up to which it goes,
+// and goes on from there. If only resets come, it waits longer each time. An
+// event whose id is not above the last one is dropped as a duplicate. A script
+// cannot see comments, so a dead server looks like a quiet one. With ticks, 15
+// seconds of silence count as an end.
 
 // %%
 interface Subscriber {
@@ -353,18 +357,16 @@ interface Subscriber {
 // %% [markdown]
 // ## Break it
 //
-// **Cut tab A.** Its connection breaks, and three notices are published.
-// After `retry`, a second, it asks again with `Last-Event-ID` and gets
-// them. Chromium's DevTools list them in a tab *EventStream*.
-//
-// **Claim an unknown id.** Tab A says that it saw event 1. A server that
-// shrugged and went live would hide a gap; ours answers `reset`.
-//
-// **Use up six connections.** Over HTTP/1.1 a browser opens six to a host,
-// for all its tabs. With six streams open, the next request waits.
-//
-// **End it.** `DELETE` ends the streams. Each tab asks once more; 204 sets
-// its `readyState` to 2; our HEAD learns why. A notice reopens the feed.
+// - **Cut tab A.** Its connection breaks, and three notices are published.
+//   After a second (`retry`) it asks again with `Last-Event-ID` and gets all
+//   three. Chromium's DevTools list them in a tab *EventStream*.
+// - **Claim an unknown id.** Tab A says that it saw event 1, which we do not
+//   hold. To send only new events would hide the gap, so we send `reset`.
+// - **Use up six connections.** Over HTTP/1.1 a browser opens six to a host,
+//   for all its tabs together. With six streams open, the next request waits.
+// - **End it.** `DELETE` ends the streams. Each tab asks once more and gets
+//   204, which closes its `EventSource`. Our HEAD finds out why. A notice
+//   reopens the feed.
 
 // %%
 class ServerSentEvents {
@@ -398,8 +400,8 @@ class ServerSentEvents {
 // %% [markdown]
 // ## Try it
 //
-// 1. `curl -N 'http://localhost:8004/events?ticks=1'`, and publish. With
-//    `-i --raw` you see the rest: the head, the sizes of chunks.
+// 1. Run `curl -N 'http://localhost:8004/events?ticks=1'`, and publish. Add
+//    `-i --raw` to see the head and the sizes of chunks, too.
 // 2. Publish two lines, and find two `data: ` lines in one event:
 //    `curl -H 'Content-Type: application/json' -d '{"type":"notice",
 //    "data":"one\ntwo"}' http://localhost:8004/events`
@@ -407,14 +409,12 @@ class ServerSentEvents {
 //
 // ## What it costs, and when to choose it
 //
-// - Browsers: all have it, without request headers, POST, and binary.
-// - Restarts: all tabs return after `retry`, at once. A random one helps.
-// - Resources: a socket and about 5 KiB of heap each, and no thread.
-// - Proxies: it is plain HTTP; some cut what is idle, or hold answers back.
-// - Many servers: a broker feeds them all, and all must know the same ids.
+// - Browsers: all have it. It has no request headers, no POST, no binary data.
+// - Resources: each stream has a socket, about 5 KiB of heap, and no thread.
+// - Proxies: it is plain HTTP. Some cut what is idle, or hold events back.
 //
-// Choose it where only the server talks. A server is told by webhook: 05.
+// Choose it where only the server talks. To tell a server, use a webhook: 05.
 //
 // `./jbang notebook 04` opens these cells in Jupyter or `jshell`. There,
-// `Serve.start(8004, ServerSentEvents.routes()).port` shows 8004, and the
-// page is at that port.
+// `Serve.start(8004, ServerSentEvents.routes()).port` shows 8004, the
+// page's port.

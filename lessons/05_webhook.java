@@ -11,14 +11,14 @@
 // %% [markdown]
 // # 05 - Webhook
 //
-// A shop must learn that a payment went through, even if the customer
-// has closed the page. By polling (lessons 01, 02) it would ask about
-// every open payment for hours. Stripe, Razorpay and others turn the
-// call around: the shop **registers a URL once, the gateway calls it**.
+// A shop must learn that a payment went through, even if the customer has
+// closed the page. If it polled (lessons 01, 02), it would ask about each open
+// payment for hours. With Stripe, Razorpay and others it is the other way
+// round: the shop **registers a URL once, the gateway calls it**.
 //
 // That URL is a plain POST route. Anyone can call it, so messages are
-// **signed**. The shop may be down, so the gateway **retries**. A retry can
-// repeat what was heard before, so the shop is **idempotent**.
+// **signed**. The shop may be down, so the gateway **retries**. A retry may
+// repeat a message, so the shop is **idempotent**: it acts only once.
 //
 // ```mermaid
 // sequenceDiagram
@@ -34,8 +34,8 @@
 //   S-->>-G: 204
 // ```
 //
-// So a push to GitHub starts a build: GitHub calls the build server. Here
-// both sides share a process, but talk through a real socket.
+// GitHub does the same: after a push it calls the build server. Here both
+// sides are in one process, but they talk through a real socket.
 
 // %%
 import io.undertow.server.*;
@@ -54,15 +54,16 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## A signature over the raw bytes
 //
-// An HMAC proves that one who knows the secret made the message, and that
-// no byte has changed since. We verify the bytes before we parse them: JSON
-// that is written again may differ by a space.
+// An HMAC is a hash of a message and a secret. It proves that somebody who
+// knows the secret made the message, and that no byte has changed since. We
+// verify the bytes before we parse them, because JSON that is written again
+// may differ by a space.
 // [Standard Webhooks 1.0.0](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)
-// signs `id.timestamp.body`: under a new id a copy would be a new
-// message, without a timestamp it would stay fresh. GitHub signs a push by
-// the same idea under another header, `X-Hub-Signature-256`, but only the
-// body: a copy passes at any time, under any `X-GitHub-Delivery`. Our
-// secret is `WEBHOOK_SECRET`, else random and shown on the page.
+// signs `id.timestamp.body`. If the id were not signed, a copy could come
+// under a new id. If the timestamp were not, an old copy could claim to be
+// fresh. GitHub signs only the body, in `X-Hub-Signature-256`: a copy passes
+// at any time, under any `X-GitHub-Delivery`. Our secret is `WEBHOOK_SECRET`,
+// or else a random one that the page shows.
 
 // %%
 record Secret(byte[] key, String shown) {
@@ -102,11 +103,12 @@ record Secret(byte[] key, String shown) {
 // %% [markdown]
 // ## Registering the callback
 //
-// A sender that calls any URL can be aimed at others. Ours calls only this
-// machine, by its literal names: `127.0.0.1.evil.com` is a stranger,
-// `127.1` and `2130706433` are disguises. Production does the reverse: it
-// connects to no address of its own network, such as `169.254.169.254`,
-// whatever its name ([server-side request forgery](https://owasp.org/www-community/attacks/Server_Side_Request_Forgery)).
+// A sender that calls any URL can be used to attack other servers
+// ([server-side request forgery](https://owasp.org/www-community/attacks/Server_Side_Request_Forgery)).
+// Ours calls only this machine: `localhost`, `127.x.y.z` or `[::1]`. We refuse
+// `127.0.0.1.evil.com`, which is a stranger's name, and `127.1` and
+// `2130706433`, which are other forms of `127.0.0.1`. In production it is the
+// reverse: see "Addresses, not names" below.
 
 // %%
 class Endpoint {
@@ -129,11 +131,11 @@ class Endpoint {
 // %% [markdown]
 // ## One attempt, 5 seconds
 //
-// Each attempt sends the same bytes under the same id, so that the shop
-// knows them again, with a new timestamp, or it would refuse a late one.
-// The time-out covers the whole answer: a timer on its head alone lets a
-// receiver that sends a byte a second hold us for ever. The body is
-// dropped, as the status is the answer; over 1 MiB it is none.
+// Each attempt sends the same bytes under the same id, so that the shop can
+// recognise a copy. The timestamp is new each time, or the shop would refuse a
+// late retry. The time-out covers the whole answer: otherwise a receiver that
+// sends one byte a second could hold us for ever. Only the status counts, so
+// we drop the body. A body over 1 MiB is no valid answer.
 
 // %%
 record Attempt(int status, String error, long retryAfter) {}
@@ -183,14 +185,14 @@ record Delivery(String id, String payment, byte[] body) {
 // %% [markdown]
 // ## Retries that back off
 //
-// Any 2xx is success. 410 means "never again" and ends the delivery; a
-// real gateway disables the endpoint too. All else is retried, redirects
-// too, as nobody registered where they lead: 6 attempts, 1 to 2 s after
-// the first, then 2 to 4, and so on, after what `Retry-After` asks for, up
-// to 32 s. Without the jitter, what failed together returns
-// together and pushes a recovering shop over again. Each attempt asks for
-// the endpoint anew, so a corrected URL helps what is pending: 20,000 at
-// most, 64 calling. A stop forgets all.
+// Any 2xx is success. 410 means "never again" and ends the delivery. After
+// anything else we try again, 6 attempts in all. A redirect is a failure too,
+// because nobody registered its target. The second attempt comes 1 to 2 s
+// after the first, the third 2 to 4 s later, and so on. If the answer has
+// `Retry-After`, we first wait as it says, up to 32 s. The random part keeps
+// failed deliveries from coming back together. Each attempt takes the current
+// URL, so a corrected one helps what is pending: 20,000 deliveries at most, of
+// which 64 call at a time. If the gateway stops, it forgets them.
 
 // %%
 record Row(String id, String payment, int attempt, String at, Integer status,
@@ -239,14 +241,14 @@ class Gateway {
 // %% [markdown]
 // ## The shop: verify, dedupe, answer, work later
 //
-// What is not signed is not even parsed: 401. The header may carry several
-// signatures, so that a secret can be changed while the old one counts.
-// `isEqual` takes the same time for all; an `equals` that stops at the
-// first difference tells how much of a guess was right. A timestamp over
-// 5 minutes off is a replay, or a wrong clock: 400. An unknown event type
-// gets 204, as an error is retried, which only helps what is mended
-// meanwhile. Slow work, such as a mail,
-// comes after the answer: the gateway waits 5 s.
+// A message without a valid signature gets 401, and we do not parse it. The
+// header may hold several signatures: while a secret changes, a gateway signs
+// with the old and the new one. `isEqual` always takes the same time. A
+// comparison that stops at the first difference would tell an attacker how
+// much of a guess is right. A timestamp over 5 minutes off means a replay, or
+// a wrong clock: 400. An unknown event type gets 204: after an error the
+// gateway would only repeat it. Slow work, such as a mail, comes after the
+// answer: the gateway waits 5 s.
 
 // %%
 record Shop(Secret secret, Orders orders) {
@@ -283,13 +285,14 @@ record Shop(Secret secret, Orders orders) {
 // %% [markdown]
 // ## The same id twice, at the same instant
 //
-// Delivery is **at least once**, until the attempts end: an answer that gets
-// lost causes a retry. A shop that looks for the id and notes it later lets
-// two copies through that arrive together; we do both under one lock. What
-// is refused, or of an unknown type, leaves no id. Ids are kept as long as a
-// copy can come: ours is retried for 4 minutes, and passes for 5 more; others
-// retry for days. Two events about a payment make one order, and must agree
-// on its amount. What we cannot remember we do not confirm: 503.
+// A message comes **at least once** (unless all attempts fail): if our answer
+// gets lost, the gateway sends it again. A shop that looks for the id first
+// and stores it later lets two copies pass that come together. We do both
+// under one lock. We store no id if we refuse the message, or do not know its
+// type. We keep ids for as long as a copy is valid: our gateway retries for 4
+// minutes, and a timestamp is good for 5 more. (Others retry for days.) Two
+// events about one payment make one order, and must have the same amount. If
+// we have no room for an id, we answer 503.
 
 // %%
 record Order(String payment, String status, long amount) {
@@ -332,16 +335,14 @@ class Orders {
 // %% [markdown]
 // ## Break it
 //
-// The buttons are in `05_webhook.html`. No browser takes part in what the
-// gateway calls: DevTools show only what the page sends, such as *Pay*.
+// The buttons are in `05_webhook.html`. `/_/capture` records a message for
+// them, `/_/shop/503` is a shop that is down. The gateway calls the shop
+// without the browser, so DevTools do not show it.
 //
-// - **Take the shop down.** Two attempts meet 503. The gap grows, the id stays.
-// - **Forge a message.** An invented signature, or a changed amount: 401.
-// - **Replay an old one.** Recorded 6 minutes ago, rightly signed: 400.
-// - **Deliver it twice.** Two copies arrive together. Both get 204, as an
-//   error would cause a third, and there is one order.
-//
-// `/_/capture` is the buttons' eavesdropper, `/_/shop/503` a shop that is down.
+// - **Take the shop down.** Two attempts get 503. The gap grows, the id stays.
+// - **Forge a message.** An invented signature gets 401, a changed amount too.
+// - **Replay an old one.** It is 6 minutes old, rightly signed, and gets 400.
+// - **Deliver it twice.** Both copies get 204; an error would cause a third.
 
 // %%
 class Webhook {
@@ -410,11 +411,10 @@ class Webhook {
 //
 // ## What it costs, and when to choose it
 //
-// One request a payment, where polling has many; but the receiver needs
-// a URL, signatures and a memory, and the sender must retry. It suits
-// servers that wait for rare news of others; browsers have no URL to call.
-// Deliveries come late, in another order, or never: a shop also asks.
+// A webhook takes one request for a payment, polling takes many. But the
+// receiver must have a URL, check signatures and remember ids, and the sender
+// must retry. It suits servers: a browser has no URL to call. A delivery may
+// come late, in another order, or never, so a shop also asks.
 //
 // `./jbang notebook 05` opens these cells in Jupyter or `jshell`. There,
-// `Serve.start(8005, Webhook.routes()).port` shows 8005, and the page is
-// at that port.
+// `Serve.start(8005, Webhook.routes()).port` shows 8005, the page's port.

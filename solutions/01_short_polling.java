@@ -20,31 +20,32 @@
 //
 // | request | answer |
 // |---|---|
-// | `GET /stock` | 200 `{"left":n,"asOf":"..."}`, see below |
 // | `POST /purchases {"quantity":q}` | 201 `{"left":n}`, or 409, or 400 |
+// | `GET /stock` | 200 `{"left":n,"asOf":"..."}`, or 304, or 503 |
 // | `PUT /stock {"left":n}` | 204, done already |
 // | `POST /pause {"seconds":s}` | 204, done already |
 //
-// 1. `GET /stock` answers 200 with `left` and `asOf`, `Cache-Control:
+// Each TODO has one requirement, of the same number:
+//
+// 1. `POST /purchases` takes `quantity`, a whole number from 1 to 10, from
+//    the stock: 201 with what is left. Anything else is 400, done already.
+//    If fewer are left: 409, and the stock stays as it was.
+// 2. `GET /stock` answers 200 with `left` and `asOf`, `Cache-Control:
 //    no-cache`, and a **weak** entity tag in `ETag`, such as `W/"..."`.
 //    Weak says: this names the same news, not the same bytes
 //    ([RFC 9110, section 8.8.1](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1)).
 //    The tag changes when `left` does, and only then. The text in the quotes
-//    is up to you, but holds no comma. The stock may change at any moment,
-//    also between two lines of yours; an answer is of one moment: its tag
+//    is up to you, but holds no comma. An answer is of one moment: its tag
 //    is that of the `left` it tells.
-// 2. Where `If-None-Match` is `*`, or holds the current tag, the answer is
+// 3. Where `If-None-Match` is `*`, or holds the current tag, the answer is
 //    304 with the same `ETag` and `Cache-Control` and no body, even though
 //    `asOf` has moved on. The header may hold several tags, separated by
 //    commas; no tag holds one. `W/` makes no difference in this comparison.
-// 3. `POST /purchases` takes `quantity`, a whole number from 1 to 10, from
-//    the stock: 201 with what is left. Anything else is 400. If fewer are
-//    left: 409, and the stock stays as it was.
-// 4. `POST /pause` with `seconds` from 1 to 60 pauses the sale for so long:
-//    `GET /stock` is 503, even where it would be 304. `Retry-After` has
-//    the seconds that remain, rounded up: never 0, never more than was
-//    asked. A new pause replaces the old one, also a longer one. Purchases
-//    go on as if there were no pause, and do not end it.
+// 4. After `POST /pause`, `GET /stock` is 503 for `seconds`, even where it
+//    would be 304. `Retry-After` has the seconds that remain, rounded up:
+//    never 0, never more than was asked. A new pause replaces the old one,
+//    also a longer one. Purchases go on as if there were no pause, and do
+//    not end it.
 //
 // Errors are a `Problem(status, sentence)`; `with` adds a header to it.
 // Run this file, open its page, and see it come alive with each TODO:
@@ -60,52 +61,23 @@ import java.util.concurrent.TimeUnit;
 import shared.*;
 
 // %% [markdown]
-// ## TODO 1: name the news, not the bytes
+// ## TODO 1: sell what is there
 //
-// `asOf` differs in every answer, so it must not be part of the tag.
-
-// %%
-record Stock(int left, Instant asOf) {
-    String etag() {
-        // TODO 1: Return a weak entity tag that changes only when `left` does.
-        return "W/\"" + left + "\"";
-        // END 1
-    }
-}
-
-// %% [markdown]
-// ## TODO 2: has the client got this already?
-//
-// `If-None-Match` is `*`, or holds one tag or several with commas. Where it
-// is absent the answer is no already, and several lines of it are joined.
-
-// %%
-class IfNoneMatch {
-    static boolean matches(HttpServerExchange exchange, String etag) {
-        var lines = exchange.getRequestHeaders().get(Headers.IF_NONE_MATCH);
-        return lines != null && holds(String.join(",", lines), etag);
-    }
-
-    static boolean holds(String list, String etag) {
-        // TODO 2: Return whether `list` holds `etag`, with or without its `W/`.
-        if (list.strip().equals("*")) return true;
-        String wanted = etag.replaceFirst("^W/", "");
-        return Arrays.stream(list.split(",")).map(String::strip)
-                .anyMatch(each -> each.replaceFirst("^W/", "").equals(wanted));
-        // END 2
-    }
-}
-
-// %% [markdown]
-// ## TODO 3: sell what is there
-//
-// Both methods that change the stock hold the same lock, so two buyers
-// never get the same lamp.
+// All methods that read or change the stock hold the same lock, so two
+// buyers never get the same lamp.
 
 // %%
 class Sale {
     private int left = 5;
     private long pauseEnds = System.nanoTime();
+
+    synchronized int sell(int quantity) {
+        // TODO 1: Take `quantity` from `left` and return the rest, or throw a 409.
+        if (quantity > left) throw new Problem(409, "Only " + left + " are left.");
+        left -= quantity;
+        return left;
+        // END 1
+    }
 
     Stock stock() {
         // The grader may hold a thread here, to let another come in between.
@@ -119,14 +91,6 @@ class Sale {
         this.left = left;
     }
 
-    synchronized int sell(int quantity) {
-        // TODO 3: Take `quantity` from `left` and return the rest, or throw a 409.
-        if (quantity > left) throw new Problem(409, "Only " + left + " are left.");
-        left -= quantity;
-        return left;
-        // END 3
-    }
-
     synchronized void pause(long seconds) {
         pauseEnds = System.nanoTime() + TimeUnit.SECONDS.toNanos(seconds);
     }
@@ -137,25 +101,56 @@ class Sale {
 }
 
 // %% [markdown]
-// ## TODO 4: the answers, put together
+// ## TODO 2: name the news, not the bytes
 //
-// `Http.json(exchange, 200, stock)` answers with a body and
-// `Http.empty(exchange, 304)` without one. `Http.integer(object, "left",
-// 0, 9)` reads a whole number and throws a 400 where it is missing or out
-// of range.
+// `asOf` differs in every answer, so it must not be part of the tag.
+
+// %%
+record Stock(int left, Instant asOf) {
+    String etag() {
+        // TODO 2: Return a weak entity tag that changes only when `left` does.
+        return "W/\"" + left + "\"";
+        // END 2
+    }
+}
+
+// %% [markdown]
+// ## TODO 3: has the client got this already?
+//
+// `If-None-Match` is `*`, or holds one tag or several with commas. Where it
+// is absent the answer is no already, and several lines of it are joined.
+
+// %%
+class IfNoneMatch {
+    static boolean matches(HttpServerExchange exchange, String etag) {
+        var lines = exchange.getRequestHeaders().get(Headers.IF_NONE_MATCH);
+        return lines != null && holds(String.join(",", lines), etag);
+    }
+
+    static boolean holds(String list, String etag) {
+        // TODO 3: Return whether `list` holds `etag`, with or without its `W/`.
+        if (list.strip().equals("*")) return true;
+        String wanted = etag.replaceFirst("^W/", "");
+        return Arrays.stream(list.split(",")).map(String::strip)
+                .anyMatch(each -> each.replaceFirst("^W/", "").equals(wanted));
+        // END 3
+    }
+}
+
+// %% [markdown]
+// ## TODO 4: say when to come back
+//
+// Who hears 503 alone comes back at once, or never. The rest of `Shop` is
+// done already. `stock` looks at the sale once: two looks could give the
+// tag of one stock and the number of another.
 
 // %%
 class Shop {
     final Sale sale = new Sale();
 
     void stock(HttpServerExchange exchange) {
-        // TODO 4: Answer 503 with Retry-After in a pause, else set both headers and
-        //   answer 304 or 200. `sale.pauseNanos()` is at most 0 where there is none.
         long nanos = sale.pauseNanos();
-        if (nanos > 0) {
-            throw new Problem(503, "The sale is paused.")
-                    .with("Retry-After", Math.ceilDiv(nanos, 1_000_000_000L));
-        }
+        if (nanos > 0) throw paused(nanos);
         Stock stock = sale.stock();
         exchange.getResponseHeaders().put(Headers.ETAG, stock.etag())
                 .put(Headers.CACHE_CONTROL, "no-cache");
@@ -164,6 +159,13 @@ class Shop {
         } else {
             Http.json(exchange, 200, stock);
         }
+    }
+
+    /// @param nanos that remain of the pause, in billionths of a second
+    Problem paused(long nanos) {
+        // TODO 4: Return a 503 with `Retry-After`, in whole seconds.
+        return new Problem(503, "The sale is paused.")
+                .with("Retry-After", Math.ceilDiv(nanos, 1_000_000_000L));
         // END 4
     }
 

@@ -13,57 +13,44 @@
 // way, delivered. The page holds one long poll at a time, and the family
 // at home follows the same order on other phones.
 //
-// **The twist.** A payment has one outcome; an order passes through many
-// steps, and some come almost at once. So an answer lists every step that
-// the client has not seen, and none may be skipped. And the client says
-// how long it waits in the query, in milliseconds, as clients of the chat
-// protocol Matrix do in
-// [`/sync`](https://spec.matrix.org/latest/client-server-api/#syncing).
+// **The twist.** An order passes through many steps, and some come almost
+// at once. So an answer lists every step that the client has not seen.
 //
 // ## What it must do
 //
-// | request | answer |
-// |---|---|
-// | `POST /orders` | 201 `{"id":"x7k","version":1,"steps":["placed"]}` |
-// | `GET /orders/{id}?since=V&timeout=MS` | 200 with the news, or 204, see below |
-// | `POST /orders/{id}/steps {"step":"..."}` | 200 `{"version":n}`, or 409, or 400 |
-// | `GET /waiting` | 200 `{"waiting":n}`, the requests held now |
+// ```
+// POST /orders {}        201 {"id":"x7","version":1,"steps":["placed"]}
+// GET /orders/x7?since=1&timeout=9000
+//                        is held, until somebody posts a step:
+// POST /orders/x7/steps {"step":"cooking"}
+//                        200 {"version":2}, and the one who waits hears
+//                        200 {"id":"x7","version":2,"steps":["cooking"]}
+// GET /waiting           200 {"waiting":0}, so many are held now
+// ```
 //
-// The last is done already, and so is the first but for TODO 1; its
-// `Location` has the path of the order.
+// 1. **News** (TODO 1): the version, which is the number of steps, and
+//    every step after the first `since` ones, in order. A step may come
+//    twice, and counts twice. `since` is 0 where it is missing, and may be
+//    far above the version, up to 2^53: then there is no news.
+// 2. **A step** (TODO 2) is added, in whatever order they come. After
+//    `delivered` or `cancelled` the order is finished: 409. Steps that come
+//    at the same time are all kept, each with a version of its own.
+// 3. **Hold and wake** (TODO 2, 3). Where there is news, `GET` is 200 at
+//    once. Else it is held. The next step wakes all who are held for this
+//    order, and no others: 200, or 204 where `since` is still ahead. Of a
+//    finished order nobody is held: 200 with the news, or 204.
+// 4. **No step is lost** that comes while a request is about to be held.
+//    (A request that comes while a step is added, and knows it already, may
+//    be woken by it, or by the next one.)
+// 5. **The deadline** (TODO 4) is `timeout`, in milliseconds: 25000 where
+//    it is missing, 60000 at most. Then the answer is 204, without a body.
+//    With 0 it comes at once, 200 or 204. Negative, fractional, no number,
+//    over 18 digits, or given twice: 400, news or not.
+// 6. **A client that leaves** is let go at once. Whoever is answered or has
+//    left counts no more in `/waiting`.
 //
-// 1. An order's **version** is the number of its steps. The news after
-//    `since` is `{"id","version","steps"}`: the order's version, and every
-//    step after the first `since` ones, in order. A step may come again
-//    (the cook burnt it): it counts again. `since` is 0 where it is
-//    missing, and may be larger than the version; it is read already.
-// 2. Where there is news, `GET` answers 200 with it at once. Else the
-//    request is **held** until the next step, or its deadline. No step may
-//    be lost in between. (A request that comes just while a step is added
-//    may count that step as the next one, and hear 204 if it knows it by
-//    its `since`.) A finished order (delivered, cancelled) never holds a
-//    request: where it has no news, the answer is 204 at once.
-// 3. `POST` adds one of `accepted`, `cooking`, `on_its_way`, `delivered`,
-//    `cancelled`, in any order; anything else is 400, done already. It
-//    answers with the new version and wakes **every** request held for
-//    this order, and no other: 200 with its news, or 204 where it has none
-//    because its `since` is still ahead. After `delivered` or `cancelled`
-//    the answer is 409. Steps that are posted at the same time are all
-//    kept, one after the other.
-// 4. `timeout` is how long the client waits at most, in milliseconds: a
-//    whole number from 0, 25000 where it is missing; above 60000 counts as
-//    60000. Negative, fractional, no number, more than 18 digits, or given
-//    twice: 400, news or not. At the deadline the answer is 204, without a
-//    body; with 0 it comes at once, where there is no news. A request is
-//    answered once, and then counts no more in `/waiting`.
-// 5. A client that closes its connection is let go at once, and counts no
-//    more in `/waiting`.
-//
-// Every answer carries `Cache-Control: no-store`, which is done already.
-// Errors are a `Problem(status, sentence)`. Run this file, open its page,
-// and see it come alive with each TODO:
-// `./jbang exercises/02_long_polling.java`. Then grade it:
-// `./jbang grade 02`. Stuck? `./jbang hint 02` gives one hint at a time.
+// To see it: `./jbang exercises/02_long_polling.java`. To grade it on each
+// save: `./jbang watch 02`. Errors are a `Problem(status, sentence)`.
 
 // %%
 import io.undertow.server.*;
@@ -111,8 +98,8 @@ record Progress(String id, List<String> steps) {
 class Row {
     private volatile Progress progress;
 
-    Row(String id) {
-        progress = new Progress(id, List.of("placed"));
+    Row(Progress placed) {
+        progress = placed;
     }
 
     Progress read() {
@@ -129,19 +116,65 @@ class Row {
 }
 
 // %% [markdown]
-// ## TODO 2: hold, and let go
+// ## TODO 2 and 3: add a step and wake, look and park
 //
-// `order.newsOrPark(this)`, below, returns what to answer at once, or
-// nothing: then this waiter is among `order.waiters`, and whoever takes it
-// out (the deadline, a step, a client that leaves) deals with it. `answer`
-// makes 204 of news that have no steps, as there may be at the deadline and
-// of a finished order.
+// Requests run on two threads here, so a step can come at any moment
+// between two lines of `newsOrPark`, and another one between two lines of
+// `add`. Make each of them one step that nothing can come into, by the
+// means that you like best. `waiters` is safe to use from many threads,
+// and of several who call `waiters.remove(waiter)`, one hears true.
 //
-// `Http.queryInteger(exchange, "timeout", 7, 0, 9)` reads a whole number
-// from 0 to 9, is 7 where it is missing, and throws a 400 where it is
-// anything else. `holdFor(5, action)` runs the action in 5 milliseconds, on
-// the one thread that owns this exchange; so it does not run before `begin`
-// has returned. `answer` cancels it; where the client has gone, you do, by
+// `waiter.answer(news)` answers 200, or 204 where the news has no steps.
+
+// %%
+class Order {
+    final Row row;
+    final Set<Waiter> waiters = ConcurrentHashMap.newKeySet();
+
+    Order(Progress placed) {
+        row = new Row(placed);
+    }
+
+    int add(String step) {
+        // TODO 2: Add the step, or throw a 409 where the order is finished. Take every
+        //   waiter out of `waiters` and answer it. Return the new version.
+        synchronized (this) {
+            Progress now = row.read();
+            if (now.finished()) throw new Problem(409, "The order is finished.");
+            Progress next = now.plus(step);
+            row.write(next);
+            for (Waiter each : waiters) {
+                if (waiters.remove(each)) each.answer(next.after(each.since));
+            }
+            return next.steps().size();
+        }
+        // END 2
+    }
+
+    Optional<News> newsOrPark(Waiter waiter) {
+        // TODO 3: Return what to answer at once, or else put `waiter` among `waiters`
+        //   and return nothing: `Optional.empty()`. No step may come in between.
+        synchronized (this) {
+            Progress now = row.read();
+            News news = now.after(waiter.since);
+            if (!news.steps().isEmpty() || now.finished()) return Optional.of(news);
+            waiters.add(waiter);
+            return Optional.empty();
+        }
+        // END 3
+    }
+}
+
+// %% [markdown]
+// ## TODO 4: let go
+//
+// `begin` answers at once where it can. Else this waiter is among
+// `order.waiters`, and whoever takes it out (the deadline, a step, a
+// client that leaves) deals with it.
+//
+// `holdFor(5, action)` runs the action in 5 milliseconds, on the one thread
+// that owns this exchange; so it does not run before `begin` has returned.
+// `answer` cancels it; where the client has gone, you do, by
 // `deadline.remove()`. `Http.onGone(exchange, action)` runs the action when
 // the client has gone.
 
@@ -159,8 +192,6 @@ class Waiter {
     }
 
     void begin() {
-        // TODO 2: Read `timeout`. Answer at once where there is news or no time to
-        //   wait, else hold: until the deadline, or until the client is gone.
         long timeout = Math.min(60_000,
                 Http.queryInteger(exchange, "timeout", 25_000, 0, Long.MAX_VALUE));
         var news = timeout == 0 ? Optional.of(order.row.read().after(since))
@@ -169,13 +200,25 @@ class Waiter {
             answer(news.get());
             return;
         }
+        try {
+            hold(timeout);
+        } catch (Problem open) { // TODO 4, which is told when the time is over
+            holdFor(timeout, () -> {
+                if (order.waiters.remove(this)) refuse(open);
+            });
+        }
+    }
+
+    void hold(long timeout) {
+        // TODO 4: At the deadline take this waiter out and answer it. When the client
+        //   has gone, take it out and cancel the deadline.
         holdFor(timeout, () -> {
             if (order.waiters.remove(this)) answer(order.row.read().after(since));
         });
         Http.onGone(exchange, () -> {
             if (order.waiters.remove(this)) deadline.remove();
         });
-        // END 2
+        // END 4
     }
 
     /// Runs the action at the deadline, unless it is cancelled before.
@@ -194,62 +237,17 @@ class Waiter {
         });
     }
 
-    void refuse() {
-        exchange.getIoThread().execute(() -> Http.problem(exchange,
-                new Problem(503, "The server stops.").with("Retry-After", 1)));
-    }
-}
-
-// %% [markdown]
-// ## TODO 3 and 4: park, and wake
-//
-// Requests run on two threads here, so a step can come at any moment
-// between two lines of `newsOrPark`, and another one between two lines of
-// `add`. Make each of them one step that nothing can come into, by the
-// means that you like best. `waiters` is safe to use from many threads,
-// and of several who call `waiters.remove(waiter)`, one hears true.
-
-// %%
-class Order {
-    final Row row;
-    final Set<Waiter> waiters = ConcurrentHashMap.newKeySet();
-
-    Order(String id) {
-        row = new Row(id);
-    }
-
-    Optional<News> newsOrPark(Waiter waiter) {
-        // TODO 3: Return what to answer at once, or else put `waiter` among `waiters`
-        //   and return nothing: `Optional.empty()`. No step may come in between.
-        synchronized (this) {
-            Progress now = row.read();
-            News news = now.after(waiter.since);
-            if (!news.steps().isEmpty() || now.finished()) return Optional.of(news);
-            waiters.add(waiter);
-            return Optional.empty();
-        }
-        // END 3
-    }
-
-    int add(String step) {
-        // TODO 4: Add the step, or throw a 409 where the order is finished. Take every
-        //   waiter out of `waiters` and answer it. Return the new version.
-        synchronized (this) {
-            Progress now = row.read();
-            if (now.finished()) throw new Problem(409, "The order is finished.");
-            Progress next = now.plus(step);
-            row.write(next);
-            for (Waiter each : waiters) {
-                if (waiters.remove(each)) each.answer(next.after(each.since));
-            }
-            return next.steps().size();
-        }
-        // END 4
+    void refuse(Problem problem) {
+        exchange.getIoThread().execute(() -> Http.problem(exchange, problem));
     }
 }
 
 // %% [markdown]
 // ## Done already: the restaurant
+//
+// An order by telephone may have passed some steps already: `POST /orders
+// {"steps":["accepted"]}`. Every answer carries `Cache-Control: no-store`.
+// A step of another name is a 400.
 //
 // `dispatch` keeps the exchange open when the handler has returned, until
 // the waiter answers. When the server stops, it tells all who wait. Ids are
@@ -263,8 +261,12 @@ class Restaurant {
     private final SecureRandom random = new SecureRandom();
 
     void place(HttpServerExchange exchange, byte[] body) {
-        Order order = new Order(Long.toUnsignedString(random.nextLong(), 36));
-        Progress now = order.row.read();
+        Progress now = new Progress(Long.toUnsignedString(random.nextLong(), 36),
+                List.of("placed"));
+        for (var each : Http.object(body).path("steps")) {
+            now = now.plus(known(each.asString("")));
+        }
+        Order order = new Order(now);
         orders.put(now.id(), order);
         exchange.getResponseHeaders().put(Headers.LOCATION, "/orders/" + now.id());
         Http.json(exchange, 201, now.after(0));
@@ -277,11 +279,13 @@ class Restaurant {
     }
 
     void add(HttpServerExchange exchange, byte[] body) {
-        String step = Http.text(Http.object(body), "step");
-        if (!STEPS.contains(step)) {
-            throw new Problem(400, "'step' must be one of " + STEPS + ".");
-        }
+        String step = known(Http.text(Http.object(body), "step"));
         Http.json(exchange, 200, Map.of("version", order(exchange).add(step)));
+    }
+
+    private static String known(String step) {
+        if (STEPS.contains(step)) return step;
+        throw new Problem(400, "A step must be one of " + STEPS + ".");
     }
 
     void waiting(HttpServerExchange exchange) {
@@ -290,9 +294,10 @@ class Restaurant {
     }
 
     void stop() {
+        Problem stopping = new Problem(503, "The server stops.").with("Retry-After", 1);
         for (Order order : orders.values()) {
             for (Waiter each : order.waiters) {
-                if (order.waiters.remove(each)) each.refuse();
+                if (order.waiters.remove(each)) each.refuse(stopping);
             }
         }
     }

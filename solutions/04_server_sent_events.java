@@ -11,56 +11,46 @@
 //
 // A build runs for minutes and writes its log line by line. Many people
 // follow it in their browsers; some come late, some lose the connection.
-// Your server must show each of them every line, once and in order.
 //
 // **The twist.** A log is not a feed. Its readers want it from the first
-// line, and it has an end: after the last line comes `done`, and nobody
-// needs to ask again.
+// line, and it has an end: `done`, after which nobody needs to ask again.
 //
 // ## What it must do
 //
-// | request | answer |
-// |---|---|
-// | `POST /builds` | 201 `{"build":b}`, done already |
-// | `POST /builds/{b}/lines {"text":t}` | 202 `{"id":n}`, once TODO 1 is done |
-// | `POST /builds/{b}/finish {"status":s}` | 202 `{"id":n}`, once TODO 1 is done |
-// | `GET /builds/{b}/log` | an event stream, or 204, see below |
-// | `GET /streams` | `{"streams":n}`, done already |
+// ```
+// POST /builds                               201 {"build":1}
+// POST /builds/1/lines {"text":"a\nb"}       202 {"id":1}
+// POST /builds/1/finish {"status":"passed"}  202 {"id":2}
+// GET /builds/1/log                          200 and these lines, with a
+//   retry: 1000                                  blank line after each:
+//   id: 1, event: line, data: a, data: b         four lines
+//   id: 2, event: done, data: passed             three lines
+// GET /streams                               200 {"streams":0}
+// ```
 //
-// Each build has a log of its own. Its events are numbered from 1 without
-// a gap. A line is an event `line`, its data the text. Finishing adds one
-// more, `done`, its data the status, `passed` or `failed`; from then on
-// both are 409. All this is done already, and so are the answers 400 to a
-// wrong body and 404 to an unknown build.
+// 1. **The stream** (TODO 1) has `Content-Type: text/event-stream` and
+//    `Cache-Control: no-cache`. It begins at once with `retry: 1000` and a
+//    blank line. Then comes the whole log, then each new event as it
+//    happens. The order of an event's fields is up to you.
+// 2. **A text** (TODO 2) may hold LF, CR and CRLF, anywhere. Nothing else
+//    ends a line, not even U+2028. Each line has its own `data: `, an empty
+//    one, too: the text `a`, LF gives `data: a` and `data: `.
+// 3. **Who comes back** (TODO 1, 3) says what it has seen: `Last-Event-ID: 7`,
+//    or `?lastEventId=7`, as a page cannot set headers. Event 8 comes next.
+//    The header wins. An empty one, of either, counts as none.
+// 4. **An id that this log has not given** (TODO 3), such as `0`, `-1`,
+//    `07`, `+7` or one beyond its end: after `retry` come `event: reset`
+//    and `data: {}`, without an id, and then the whole log.
+// 5. **In between** (TODO 4). A line that is added while a reader joins
+//    reaches it, too, once and in order.
+// 6. **The end.** After `done` the stream ends: of those who read, who come
+//    later, who just join. `EventSource` then comes back with the id of
+//    `done`, in header or query: 204 makes it stop. All others get a
+//    stream. `GET /streams` counts who is joined now: nobody whose stream
+//    has ended, or who has left.
 //
-// 1. `GET /builds/{b}/log` answers 200 with `Content-Type:
-//    text/event-stream`, `Cache-Control: no-cache`, and at once `retry:
-//    1000` and a blank line. Then comes the whole log from its first line,
-//    then each new event as it happens. Each event has `id`, `event` and
-//    `data`, in any order, and ends with a blank line.
-// 2. A text may hold LF, CR and CRLF, anywhere; they separate its lines, and
-//    nothing else does, not even U+2028. Each line has its own `data: `, an
-//    empty one too: the text `a`, LF has two lines, and gives `data: a` and
-//    `data: `. So a reader gets the text unchanged, but for LF in place of
-//    CR and CRLF.
-// 3. A reader that has seen a part says so: `Last-Event-ID: 7`, or
-//    `?lastEventId=7`, as a page cannot set headers. The header wins; an
-//    empty one, of either, counts as none. The stream goes on with event 8.
-// 4. An id that this log has not given, such as `0`, `-1`, `07`, `+7` or
-//    one beyond its end: after `retry` the stream says `event: reset` and
-//    `data: {}`, without an id, and then the whole log follows.
-// 5. A line that is added while a reader joins reaches it, too, once and
-//    in order.
-// 6. After `done` the stream ends, for those who come later, too, and
-//    where `done` comes while a reader joins. `EventSource` does not know
-//    that this was the end, and comes back with the id of `done`, in the
-//    header or the query: 204 makes it stop. All others get a stream. `GET
-//    /streams` counts the readers that are joined now: not one whose stream
-//    has ended, nor one who has left.
-//
-// Run this file, open its page, and see it come alive with each TODO:
-// `./jbang exercises/04_server_sent_events.java`. Then grade it:
-// `./jbang grade 04`. Stuck? `./jbang hint 04` gives one hint at a time.
+// To see it: `./jbang exercises/04_server_sent_events.java`. To grade it on
+// each save: `./jbang watch 04`.
 
 // %%
 import static java.nio.charset.StandardCharsets.UTF_8;
@@ -76,43 +66,20 @@ import org.xnio.channels.StreamSinkChannel;
 import shared.*;
 
 // %% [markdown]
-// ## TODO 1: an event, as it goes on the wire
-//
-// A text with line ends must not become fields of the event. An event is
-// encoded once, when it is added, for all its readers.
-
-// %%
-record Event(int id, String type, String wire) {
-    static Event of(int id, String type, String data) {
-        return new Event(id, type, wire(id, type, data));
-    }
-
-    boolean isLast() { return type.equals("done"); }
-
-    private static String wire(int id, String type, String data) {
-        // TODO 1: Return the lines `id`, `event` and `data`, and the blank line that
-        //   ends an event. Each line of `data` has a `data: ` of its own.
-        String[] lines = data.split("\r\n|\r|\n", -1);
-        return "id: " + id + "\nevent: " + type
-                + "\ndata: " + String.join("\ndata: ", lines) + "\n\n";
-        // END 1
-    }
-}
-
-// %% [markdown]
-// ## TODO 2: the answer, put together
+// ## TODO 1: the answer, put together
 //
 // `stream.write(text)` sends text and never blocks. The answer is on its
 // way when this method returns; until then it can set headers, or answer
 // without the stream: `Http.empty(exchange, 204)`. A query parameter is
-// `Http.query(exchange, name)`, null where it is absent. TODO 3 turns an
-// id to a number, and `log.isOver(number)` tells whether that is `done`.
+// `Http.query(exchange, name)`, null where it is absent.
+// `build.log.numberOf(id)` turns an id to a number, and
+// `build.log.isOver(number)` tells whether that is `done`.
 // `build.follow(0, stream)` sends the whole log.
 
 // %%
 record Reading(HttpServerExchange exchange, Build build, EventStream stream) {
     void begin() {
-        // TODO 2: Answer 204 to those who have `done`. Else set both headers, write
+        // TODO 1: Answer 204 to those who have `done`. Else set both headers, write
         //   `retry`, `reset` where it is due, and have `build.follow` send the rest.
         String inUrl = Http.query(exchange, "lastEventId");
         String lastId = exchange.getRequestHeaders().getFirst("Last-Event-ID");
@@ -127,6 +94,34 @@ record Reading(HttpServerExchange exchange, Build build, EventStream stream) {
         stream.write("retry: 1000\n\n");
         if (seen < 0) stream.write("event: reset\ndata: {}\n\n");
         build.follow(Math.max(seen, 0), stream);
+        // END 1
+    }
+}
+
+// %% [markdown]
+// ## TODO 2: an event, as it goes on the wire
+//
+// A text with line ends must not become fields of the event. An event is
+// encoded once, when it is added, for all its readers. That of one line is
+// done already.
+
+// %%
+record Event(int id, String type, String wire) {
+    static Event of(int id, String type, String data) {
+        return new Event(id, type, wire(id, type, data));
+    }
+
+    boolean isLast() { return type.equals("done"); }
+
+    private static String wire(int id, String type, String data) {
+        if (!data.contains("\n") && !data.contains("\r")) {
+            return "id: " + id + "\nevent: " + type + "\ndata: " + data + "\n\n";
+        }
+        // TODO 2: Return the same for a text of several lines: each of them has a
+        //   `data: ` of its own.
+        String[] lines = data.split("\r\n|\r|\n", -1);
+        return "id: " + id + "\nevent: " + type
+                + "\ndata: " + String.join("\ndata: ", lines) + "\n\n";
         // END 2
     }
 }
@@ -142,9 +137,9 @@ class Log {
     private final List<Event> events = new ArrayList<>();
 
     synchronized int numberOf(String id) {
-        // TODO 3: Return the number of the event with this id, 0 where `id` is empty,
-        //   and -1 where no event in `events` has it.
         if (id.isEmpty()) return 0;
+        // TODO 3: Return the number of the event with this id, and -1 where no event
+        //   in `events` has it.
         boolean given = id.matches("[1-9][0-9]{0,8}")
                 && Integer.parseInt(id) <= events.size();
         return given ? Integer.parseInt(id) : -1;
@@ -170,6 +165,8 @@ class Log {
         return List.copyOf(events.subList(number, events.size()));
     }
 
+    synchronized boolean isFinished() { return isOver(events.size()); }
+
     synchronized boolean isOver(int number) {
         return number > 0 && number == events.size() && events.getLast().isLast();
     }
@@ -182,7 +179,8 @@ class Log {
 // this build. A new reader first needs what is in the log already. What if
 // a line comes between the two? The grader tries: at each `Pause` it may
 // hold a thread, to let another come in between. `stream.write` may be
-// called under a lock, as it never waits.
+// called under a lock, as it never waits. The log of a build that is
+// finished is done already.
 
 // %%
 class Build {
@@ -197,6 +195,11 @@ class Build {
     }
 
     void follow(int seen, EventStream stream) {
+        if (log.isFinished()) { // nothing more will come
+            log.after(seen).forEach(event -> stream.write(event.wire()));
+            stream.end();
+            return;
+        }
         // TODO 4: Write each event after number `seen` to the stream, once, in order:
         //   `log.after(seen)`, then new ones. `join` a reader, and `leave` with the
         //   same one by `stream.whenGone`. After the last event, `end` the stream.
@@ -314,7 +317,8 @@ class EventStream {
 // %% [markdown]
 // ## Done already: the builds
 //
-// What a request says is checked here; what it does is in `Build`.
+// What a request says is checked here, what it does is in `Build`. Events
+// of a log are numbered from 1. After `done` nothing is added any more: 409.
 
 // %%
 class Builds {

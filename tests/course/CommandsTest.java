@@ -158,7 +158,7 @@ class CommandsTest {
         }
         Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
         Result wrong = run(1, "grade", "01", "--seed", "5");
-        assertTrue(wrong.out.contains("FAIL 01.1") && wrong.out.contains("--seed 5"),
+        assertTrue(wrong.out.contains("FAIL 01.2") && wrong.out.contains("--seed 5"),
                 wrong.out);
         assertEquals(wrong.out.lines().filter(line -> line.contains("curl")).toList(),
                 run(1, "grade", "01", "--seed", "5").out.lines()
@@ -239,18 +239,18 @@ class CommandsTest {
         assertEquals(3, json.get("version").asInt());
         assertEquals("fail", json.get("status").asString());
         assertTrue(json.get("message").isNull());
-        assertEquals(5, json.get("tests").size());
-        JsonNode failed = json.get("tests").get(0);
+        assertEquals(4, json.get("tests").size());
+        JsonNode failed = json.get("tests").get(1);
         assertEquals("fail", failed.get("status").asString());
-        assertTrue(failed.get("name").asString().startsWith("01.1 "));
+        assertTrue(failed.get("name").asString().startsWith("01.2 "));
         assertTrue(
                 failed.get("message").asString().contains("Cache-Control: max-age=10"));
-        assertEquals("pass", json.get("tests").get(2).get("status").asString());
+        assertEquals("pass", json.get("tests").get(0).get("status").asString());
         var suite = DocumentBuilderFactory.newInstance().newDocumentBuilder()
                 .parse(repo.resolve("build/one.xml").toFile())
                 .getElementsByTagName("testsuite")
                 .item(0).getAttributes();
-        assertEquals("5", suite.getNamedItem("tests").getNodeValue());
+        assertEquals("4", suite.getNamedItem("tests").getNodeValue());
         assertEquals("2", suite.getNamedItem("failures").getNodeValue());
 
         Files.writeString(file, "class Half {");
@@ -366,7 +366,7 @@ class CommandsTest {
                         """.formatted(ran)));
         run(1, "grade", "01");
         Files.delete(ran);
-        assertTrue(run(0, "hint", "01").out.startsWith("Hint for 01.1"));
+        assertTrue(run(0, "hint", "01").out.startsWith("Hint for 01.2"));
         assertFalse(Files.exists(ran), "what has not changed is not graded again");
         Files.writeString(file, Files.readString(file) + "// saved\n");
         run(0, "hint", "01");
@@ -559,7 +559,7 @@ class CommandsTest {
         assertEquals(4 * exercises, suites.getLength());
         var bob = suites.item(exercises).getAttributes();
         assertEquals("bob 01_short_polling", bob.getNamedItem("name").getNodeValue());
-        assertEquals("5", bob.getNamedItem("skipped").getNodeValue());
+        assertEquals("4", bob.getNamedItem("skipped").getNodeValue());
         assertEquals("0", bob.getNamedItem("failures").getNodeValue());
         assertTrue(run(2, "grade", "--class", temp.resolve("none").toString()).err
                 .contains("Cannot read the folder"));
@@ -683,7 +683,7 @@ class CommandsTest {
             watching.see("Watching exercises/01.*0 of 11 points.*Next: .*TODO 1");
             Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=10\""));
             String some = watching.see("of 11 points");
-            assertTrue(some.contains("ok   01.3") && some.contains("FAIL 01.1"), some);
+            assertTrue(some.contains("ok   01.1") && some.contains("FAIL 01.2"), some);
             Files.writeString(file, solved.substring(0, solved.length() / 2));
             watching.see("Could not be graded.*does not compile");
             Files.delete(file);
@@ -693,18 +693,18 @@ class CommandsTest {
             Files.delete(file);
             Files.writeString(file, solved.replace("\"no-cache\"", "\"max-age=9\""));
             String same = watching.see("of 11 points");
-            assertFalse(same.contains("01.3"),
+            assertFalse(same.contains("01.1"),
                     "what did not change is not said: " + same);
             watching.type("h");
-            watching.see("Hint for 01.1\n.*Again for the next one: h");
+            watching.see("Hint for 01.2\n.*Again for the next one: h");
             String other = "left = left - quantity;";
             Files.writeString(file, solved.replace("left -= quantity;", other));
             String done = watching.see("11 of 11 points.*Done.*lesson 02.*n goes on");
-            assertTrue(done.contains("ok   01.1"), done);
-            assertFalse(done.contains("ok   01.3"), done);
+            assertTrue(done.contains("ok   01.2"), done);
+            assertFalse(done.contains("ok   01.4"), done);
             assertTrue(done.contains("""
                     What solutions/01_short_polling.java does differently:
-                      TODO 3
+                      TODO 1
                       - left = left - quantity;
                       + left -= quantity;
                     """), done);
@@ -728,9 +728,9 @@ class CommandsTest {
                         + "Shop.class.getResourceAsStream(\"/words.txt\")).nextLine()");
         Files.writeString(file, reads);
         try (Watching watching = new Watching("watch", "01")) {
-            watching.see("FAIL 01.1.*of 11 points");
+            watching.see("FAIL 01.2.*of 11 points");
             Files.writeString(words, "no-cache");
-            watching.see("ok   01.1.*11 of 11 points");
+            watching.see("ok   01.2.*11 of 11 points");
             Path started = temp.resolve("started");
             Path go = temp.resolve("go");
             Files.writeString(file, solved.replace("    void main() {\n", """

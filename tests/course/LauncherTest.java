@@ -150,9 +150,9 @@ class LauncherTest {
         Path old = jdk(temp.resolve("old"), "17.0.1");
         Path young = jdk(home.resolve(".jdks/young"), "25.0.1");
         assertEquals(young.toString(),
-                run(repo, Map.of("JAVA_HOME", young + ""), "x").out);
+                run(repo, Map.of("JAVA_HOME", young + ""), "info").out);
         var tooOld = Map.of("JAVA_HOME", old + "", "PATH", old + "/bin:" + bin);
-        String found = run(repo, tooOld, "x").out;
+        String found = run(repo, tooOld, "info").out;
         assertNotEquals(old.toString(), found);
         String release = Files.readString(Path.of(found, "release"));
         String version = release.replaceAll("(?s).*JAVA_VERSION=\"(\\d+).*", "$1");
@@ -197,6 +197,8 @@ class LauncherTest {
                     + "'. Did you mean ./jbang " + typed.getValue()
                     + "? ./jbang help lists them all.\n"), result);
         }
+        assertEquals(new Result(2, "", "There is no command 'xyzzy'."
+                + " ./jbang help lists them all.\n"), run(temp, "xyzzy"));
         Files.writeString(repo.resolve("wacth"), "a file");
         for (String other : List.of("info", "wacth", "-x")) {
             assertEquals("<" + other + ">", run(repo, other).out);
@@ -218,11 +220,11 @@ class LauncherTest {
     @DisplayName("fetches the CLI once, and says so once")
     void fetchesOnce() throws Exception {
         program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
-        var first = run(repo, "hello", "0");
-        assertEquals("hello\n", first.out);
+        var first = run(repo, "version", "0");
+        assertEquals("version\n", first.out);
         assertTrue(first.err.matches("Fetching JBang .*\n"), first.err);
         program("mvn", "exit 1");
-        assertEquals(new Result(0, "hello\n", ""), run(repo, "hello", "0"));
+        assertEquals(new Result(0, "version\n", ""), run(repo, "version", "0"));
         assertEquals(List.of("cli-" + VERSION), store());
     }
 
@@ -236,7 +238,7 @@ class LauncherTest {
                     read -r line <'%s/go'
                     """.formatted(temp));
             Process typed = start(Path.of("/usr/bin/script"), repo, Map.of(), "-qec",
-                    "./jbang hello 0", "/dev/null");
+                    "./jbang version 0", "/dev/null");
             StringBuilder said = new StringBuilder();
             while (!said.toString().matches("(?s)Fetching .*\\d s, 1 files .*")) {
                 int next = typed.getInputStream().read();
@@ -244,7 +246,7 @@ class LauncherTest {
                 said.append((char) next);
             }
             go.writeBytes("\n");
-            assertTrue(finish(typed).out.endsWith("hello\r\n"));
+            assertTrue(finish(typed).out.endsWith("version\r\n"));
         }
     }
 
@@ -253,14 +255,14 @@ class LauncherTest {
     void reportsFailure() throws Exception {
         program("mvn",
                 OUTPUT + "echo '[INFO] Scanning'; echo '[ERROR] no network'; exit 1");
-        var result = run(repo, "hello", "0");
+        var result = run(repo, "version", "0");
         assertEquals(2, result.code);
         assertEquals("", result.out);
         String words = "[ERROR] no network\nMaven could not";
         assertTrue(result.err.contains(words), result.err);
         assertEquals(List.of(), store());
         program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
-        assertEquals("hello\n", run(repo, "hello", "0").out);
+        assertEquals("version\n", run(repo, "version", "0").out);
     }
 
     @Test
@@ -268,14 +270,15 @@ class LauncherTest {
     void survivesKill() throws Exception {
         try (var started = pipe("started")) {
             hangingMaven();
-            Process jbang = start(repo.resolve("jbang"), repo, Map.of(), "hello", "0");
+            Process jbang =
+                    start(repo.resolve("jbang"), repo, Map.of(), "version", "0");
             long maven = Long.parseLong(started.readLine());
             jbang.destroyForcibly().waitFor();
             ProcessHandle.of(maven).ifPresent(ProcessHandle::destroyForcibly);
         }
         assertFalse(Files.exists(repo.resolve(".jbang/cli-" + VERSION)));
         program("mvn", OUTPUT + DELIVER.formatted(cliJar()));
-        assertEquals("hello\n", run(repo, "hello", "0").out);
+        assertEquals("version\n", run(repo, "version", "0").out);
         assertEquals(List.of("cli-" + VERSION), store(), "no leftovers");
     }
 
@@ -284,7 +287,8 @@ class LauncherTest {
     void cleansUp() throws Exception {
         try (var started = pipe("started")) {
             hangingMaven();
-            Process jbang = start(repo.resolve("jbang"), repo, Map.of(), "hello", "0");
+            Process jbang =
+                    start(repo.resolve("jbang"), repo, Map.of(), "version", "0");
             long maven = Long.parseLong(started.readLine());
             jbang.destroy();
             assertEquals(143, jbang.waitFor());
@@ -301,15 +305,15 @@ class LauncherTest {
                     echo $$ >'%1$s/started'
                     read -r line <'%1$s/go'
                     """.formatted(temp));
-            Process one = start(repo.resolve("jbang"), repo, Map.of(), "one", "0");
-            Process two = start(repo.resolve("jbang"), repo, Map.of(), "two", "0");
+            Process one = start(repo.resolve("jbang"), repo, Map.of(), "cache", "0");
+            Process two = start(repo.resolve("jbang"), repo, Map.of(), "info", "0");
             started.readLine();
             started.readLine();
             go.writeBytes("\n");
             CompletableFuture.anyOf(one.onExit(), two.onExit()).get();
             go.writeBytes("\n");
-            assertEquals("one\n", finish(one).out);
-            assertEquals("two\n", finish(two).out);
+            assertEquals("cache\n", finish(one).out);
+            assertEquals("info\n", finish(two).out);
         }
         assertEquals(List.of("cli-" + VERSION), store());
     }
@@ -370,7 +374,7 @@ class LauncherTest {
     @DisplayName("has a UTF-8 locale where there is none; a folder that no JVM can load from is told")
     void tellsFolder() throws Exception {
         program("jbang", "printf %s \"$LC_ALL\"");
-        assertEquals("C.UTF-8", run(repo, Map.of("LC_ALL", "C"), "x").out);
+        assertEquals("C.UTF-8", run(repo, Map.of("LC_ALL", "C"), "info").out);
         Files.delete(bin.resolve("locale"));
         program("locale", "echo ANSI_X3.4-1968");
         assertStops("set LC_ALL to one with UTF-8, or rename the folder.");

@@ -53,7 +53,18 @@ abstract sealed class LongPolling extends Requirements
     }
 
     String place() {
-        return post("/orders", "{}").expect(201, DONE_ALREADY).header("Location");
+        return placed(post("/orders", "{}"));
+    }
+
+    /// Places an order that has passed some steps already.
+    String place(List<String> steps) {
+        return placed(post("/orders", json("steps", steps)));
+    }
+
+    private String placed(Answer answer) {
+        String order = answer.expect(201, DONE_ALREADY).header("Location");
+        transcript.made(order, "\n# gives " + order);
+        return order;
     }
 
     String anyStep() {
@@ -79,7 +90,9 @@ abstract sealed class LongPolling extends Requirements
 
     AsyncClient poll(AsyncClient on, String order, long since, String rest) {
         stage.told("deadline"); // forgets that of an earlier request
-        return on.send("GET", order + "?since=" + since + rest, null);
+        on.send("GET", order + "?since=" + since + rest, null);
+        transcript.stays();
+        return on;
     }
 
     AsyncClient poll(String order, long since, String rest) {
@@ -123,8 +136,12 @@ abstract sealed class LongPolling extends Requirements
 
     /// Waits until as many more requests are held than at first, and no others.
     void awaitLeft(int more, String likely) {
-        if (Stage.until(transcript.soon, () -> waiting() == before + more)) return;
+        if (isLeft(more)) return;
         throw gaugeSays(before + more, likely);
+    }
+
+    boolean isLeft(int more) {
+        return Stage.until(transcript.soon, () -> waiting() == before + more);
     }
 
     private AssertionError gaugeSays(int wanted, String likely) {

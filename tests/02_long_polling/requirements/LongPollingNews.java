@@ -10,35 +10,48 @@ import org.junit.jupiter.api.DisplayName;
 /// What a client hears, and when: the news that it has not seen.
 final class LongPollingNews extends LongPolling {
     @Requirement(id = "02.1", points = 2, todo = 1)
-    @DisplayName("where there is news, it is told at once: every step that the client has not seen")
+    @DisplayName("news is every step that the client has not seen, and the version")
     void news() {
-        String order = place();
-        List<String> steps = new ArrayList<>(List.of("placed"));
         String again = anyStep();
-        for (String step : List.of(again, anyStep(), again, anyStep(), again)) {
-            add(order, step);
-            steps.add(step);
+        List<String> more = List.of(again, anyStep(), again, anyStep(), again);
+        List<String> steps = new ArrayList<>(List.of("placed"));
+        steps.addAll(more);
+        expectNews(place(more), steps);
+        transcript.afresh();
+        String order = place();
+        for (String step : more) {
+            if (add(order, step).status() == 501) return; // TODO 2, and not what is asked here
         }
-        int version = steps.size();
+        expectNews(order, steps);
         AsyncClient client = connection();
-        for (int since = 0; since < version; since++) {
+        for (int since = 0; since < steps.size(); since++) {
             about(3);
             Answer answer = poll(client, order, since, LONG).get(
                     "There is news, yet the request is held. Is the version compared with"
                             + " `since`?");
+            if (answer.status() == 501) return; // TODO 3, and not what is asked here
             about(1);
-            expectNews(answer, version, steps.subList(since, version));
+            expectNews(answer, steps.size(), steps.subList(since, steps.size()));
         }
-        expectNews(get(order), version, steps);
-        for (long since : new long[] {version, version + 1, (1L << 32) + 1, 1L << 53}) {
-            expectNothing(get(order + "?since=" + since + "&timeout=0"),
-                    "There are no steps after the first " + since + ".");
-        }
+        expectNews(get(order), steps.size(), steps);
         about(3);
         awaitLeft(0, "Who has been answered waits no more.");
     }
 
-    @Requirement(id = "02.2", points = 2, todo = 4)
+    /// Asks without waiting.
+    private void expectNews(String order, List<String> steps) {
+        int version = steps.size();
+        for (int since = 0; since < version; since++) {
+            expectNews(get(order + "?since=" + since + "&timeout=0"), version,
+                    steps.subList(since, version));
+        }
+        for (long since : new long[] {version, version + 1, (1L << 32) + 1, 1L << 53}) {
+            expectNothing(get(order + "?since=" + since + "&timeout=0"),
+                    "There are no steps after the first " + since + ".");
+        }
+    }
+
+    @Requirement(id = "02.3", points = 2, todo = 3)
     @DisplayName("a request is held until the next step, which wakes all that wait for this order")
     void woken() {
         String order = place();
@@ -56,7 +69,7 @@ final class LongPollingNews extends LongPolling {
             poll(ahead, order, version + by, LONG);
             about(3);
             awaitHeld(all.size() + 1, all);
-            about(4);
+            about(2);
             String step = steps.get(version);
             added(order, step, version + 1);
             for (AsyncClient each : clients) {
@@ -71,5 +84,20 @@ final class LongPollingNews extends LongPolling {
         added(other, last, 2);
         expectNews(elsewhere.get(ASLEEP), 2, List.of(last));
         awaitLeft(0, "Who is woken waits no more: take it out of `waiters`.");
+        about(3);
+        for (String end : List.of("delivered", "cancelled")) finished(end);
+    }
+
+    /// Nobody waits for an order that is finished.
+    private void finished(String last) {
+        transcript.afresh();
+        String order = place(List.of(anyStep(), anyStep(), last));
+        expectNews(get(order + "?since=3"), 4, List.of(last));
+        AsyncClient client = connection();
+        for (long since : new long[] {4, number(5, 99)}) {
+            expectNothing(poll(client, order, since, LONG).get(
+                    "The order is finished, so no step will come: do not hold the request."),
+                    "Nothing is new.");
+        }
     }
 }

@@ -39,6 +39,7 @@ final class WebsocketOneStep extends Websocket {
     /// @return false where there are not so many steps
     private boolean equalAtStep(int nth, WebSocketClient ada, WebSocketClient bob,
             WebSocketClient eve) {
+        transcript.afresh();
         begin(ada, bob, eve);
         int amount = number(1_000, 9_000);
         transcript.step("(the next two at the same instant)");
@@ -70,6 +71,7 @@ final class WebsocketOneStep extends Websocket {
 
     private void higherMeanwhile(WebSocketClient ada, WebSocketClient bob,
             WebSocketClient eve) {
+        transcript.afresh();
         begin(ada, bob, eve);
         int low = number(1_000, 9_000);
         int high = low + number(10, 90);
@@ -82,6 +84,7 @@ final class WebsocketOneStep extends Websocket {
 
     private void lowerMeanwhile(WebSocketClient ada, WebSocketClient bob,
             WebSocketClient eve) {
+        transcript.afresh();
         begin(ada, bob, eve);
         int low = number(1_000, 9_000);
         int high = low + number(10, 90);
@@ -102,6 +105,7 @@ final class WebsocketOneStep extends Websocket {
     }
 
     private void outbidAtOnce(WebSocketClient ada, WebSocketClient bob) {
+        transcript.afresh();
         begin(ada, bob);
         int amount = number(1_000, 9_000);
         meet("read", ada, amount, bob, amount);
@@ -121,6 +125,7 @@ final class WebsocketOneStep extends Websocket {
 
     /// Begins a new lot, for which one of the two bids.
     private void begin(WebSocketClient loser, WebSocketClient winner, int high) {
+        transcript.afresh();
         begin(loser, winner);
         winner.say(bid(high));
         loser.hear(bid(high, winner.name), "This bid is the first of its lot.");
@@ -128,6 +133,7 @@ final class WebsocketOneStep extends Websocket {
 
     /// Holds a bidder's thread when it has looked at the board, and begins a lot.
     private void lotMeanwhile(WebSocketClient ada, WebSocketClient... others) {
+        transcript.afresh();
         begin(ada, others[0], others[1]);
         HttpConnection clerk = connect(ada.line);
         String title = "lot " + word(7);

@@ -40,6 +40,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
     /// Adds a line each time that the joining thread comes to a place, unless it has to wait.
     private void joinAgainAndAgain() {
         String[] places = {"after reading", "before joining", "before writing"};
+        transcript.afresh();
         Build build = new Build(0);
         try (EventStreamClient reader = connect();
                 EventStreamClient builder = reader.another()) {
@@ -64,6 +65,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
 
     /// Holds a thread that writes a line to a reader, and adds another line.
     private void liveInOrder() {
+        transcript.afresh();
         Build build = new Build(1);
         try (EventStreamClient reader = build.follow("");
                 EventStreamClient builder = reader.another();
@@ -92,6 +94,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
     ///
     /// @return whether the first is held there
     private boolean join(String place, int nth, int seen) {
+        transcript.afresh();
         Build build = new Build(number(2, 4));
         String line = json("text", word(7));
         try (EventStreamClient reader = connect();
@@ -166,7 +169,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
             streamsAre(0, observer,
                     "A reader that came after `done` is still counted, though nothing more comes"
                             + " for it." + LEAVE);
-            about(2);
+            about(1);
             String likely =
                     "The reader has `done`: 204 keeps EventSource from coming back.";
             try (EventStreamClient back = connect();
@@ -200,6 +203,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
     ///
     /// @return false where it does not come there so often
     private boolean finishMeanwhile(String place, int nth) {
+        transcript.afresh();
         Build build = new Build(number(1, 3));
         String status = random.nextBoolean() ? "passed" : "failed";
         String body = json("status", status);

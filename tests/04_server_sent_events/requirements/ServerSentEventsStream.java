@@ -14,10 +14,19 @@ final class ServerSentEventsStream extends ServerSentEvents {
             "Each line of the text needs a `data: ` of its own, with the blank, as a reader"
                     + " drops one. CRLF, CR and LF end a line, nothing else does.";
 
-    @Requirement(id = "04.1", points = 2, todo = 2)
+    @Requirement(id = "04.1", points = 2, todo = 1)
     @DisplayName("a log is an event stream: from its first line, and on as it grows")
     void stream() {
+        Build finished = new Build(number(2, 4)).finished();
+        try (EventStreamClient reader = connect()) {
+            expectStream(reader.follow(finished.path + "/log").answer());
+            finished.expectAfter(0, reader,
+                    "A reader without an id gets the log from its first line.");
+            expectRetry(reader);
+        }
+        transcript.afresh();
         Build build = new Build(number(2, 4));
+        if (!build.isFollowed()) return; // TODO 4, and not what is asked here
         Build other = new Build(1);
         try (EventStreamClient reader = connect();
                 EventStreamClient empty = new Build(0).follow("")) {
@@ -35,7 +44,7 @@ final class ServerSentEventsStream extends ServerSentEvents {
                         "A stream stays open, and takes each new line of its own build.");
             }
         }
-        about(2);
+        about(1);
         for (String seen : List.of("1", word(3))) {
             try (EventStreamClient reader = connect()) {
                 reader.follow(build.path + "/log", "Last-Event-ID", seen);
@@ -68,18 +77,31 @@ final class ServerSentEventsStream extends ServerSentEvents {
                 -1, "Every stream begins with `retry: 1000` and a blank line.");
     }
 
-    @Requirement(id = "04.2", points = 2, todo = 1)
+    @Requirement(id = "04.2", points = 2, todo = 2)
     @DisplayName("a text arrives unchanged, whatever it holds; only CR, LF and CRLF end a line")
     void text() {
         List<String> texts = new ArrayList<>(List.of("%s\n%s", "%s\r\n%s", "%s\r%s",
                 " %s", "", "\n%s", "%s\n\n%s", "%s\n", "\r", "%s\r\n\r%s\n\r%s",
                 "  %s\n   %s",
                 ":%s", "%s: %s", "data: %s", "%s\nid: 9\nevent: done\n\ndata: %s",
-                "50%% %d %n", "\\n%s\\", "\t%s\u00e9\u20ac\ud83d\ude00", " %s \t",
+                "50%% %d %n", "%%\n%d %n %s", "\\n%s\\", "\t%s\u00e9\u20ac\ud83d\ude00",
+                " %s \t",
                 "\"%s\" '<b>&amp;%s</b>'", "%s\u0000%s\u0001\u007f", "%s".repeat(5_000),
-                "%s\u2028%s\u0085%s\u000b%s\f"));
+                "%s\u2028%s\u0085%s\u000b%s\f",
+                "%s\n%s\u2028%s\u0085%s\u000b%s\f"));
         Collections.shuffle(texts, random);
+        for (String text : texts) {
+            transcript.afresh();
+            Build finished = new Build(0);
+            finished.say(text.replace("%s", word(3)));
+            finished.finish();
+            try (EventStreamClient late = finished.follow("")) {
+                expectText(finished, 1, late);
+            }
+        }
+        transcript.afresh();
         Build build = new Build(0);
+        if (!build.isFollowed()) return; // TODO 4, and not what is asked here
         try (EventStreamClient live = build.follow("")) {
             for (String text : texts) {
                 build.say(text.replace("%s", word(3)));

@@ -10,6 +10,7 @@ import java.util.HexFormat;
 import java.util.List;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
+import shared.Graded;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -50,6 +51,22 @@ abstract sealed class Webhook extends Requirements
     Answer deliver(String body, String signature) {
         return signature == null ? post("/webhook", body)
                 : send("POST", "/webhook", body, "X-Hub-Signature-256", signature);
+    }
+
+    /// Delivers what is signed rightly, and expects 200.
+    ///
+    /// @return false where a TODO after number `todo` is open, which is not asked here
+    boolean isTaken(int todo, String body, String likely) {
+        Answer answer = deliver(body);
+        if (isLater(todo, answer)) return false;
+        if (answer.status() != 200) transcript.alone();
+        answer.expect(200, likely);
+        return true;
+    }
+
+    /// Is it the answer of a TODO after this one, which is still open?
+    static boolean isLater(int todo, Answer answer) {
+        return Graded.todoIn(answer.text()) > todo;
     }
 
     /// A change with this value.

@@ -107,13 +107,14 @@ final class WebhookSender extends Webhook {
             wanted.add(new Post(id + 6 + odd, odd + text + odd));
             bodies.add(batch(wanted.getLast()));
         }
+        boolean isPublished = true;
         for (String body : bodies) {
-            deliver(body).expect(200,
+            isPublished &= isTaken(2, body,
                     "The signature is right for these bytes: sign what came, before"
                             + " you parse, decode or trim it.");
         }
         about(3);
-        expectPosts(id, wanted,
+        if (isPublished) expectPosts(id, wanted,
                 "Each post must be there with its id and its caption, as they came, whatever"
                         + " characters are in them.");
         about(2);
@@ -121,7 +122,7 @@ final class WebhookSender extends Webhook {
         while (!sign(body).startsWith("sha256=0")) {
             body = batch(new Post(id + "z", word(6)));
         }
-        deliver(body).expect(200,
+        isTaken(2, body,
                 "The signature begins with the digit 0, which belongs to it.");
         signedTogether();
     }
@@ -147,6 +148,7 @@ final class WebhookSender extends Webhook {
                 other.send("POST", "/webhook", body, signature);
                 for (HttpConnection each : List.of(one, other)) {
                     Answer answer = each.answer();
+                    if (isLater(2, answer)) continue;
                     answer.expect(200, answer.status() == 401 ? SHARED : AT_ONCE);
                 }
             }
@@ -184,13 +186,13 @@ final class WebhookSender extends Webhook {
                     "The signature comes first: what is not signed is not even parsed.");
         }
         expectPosts(post.id(), List.of(), "What was refused must not be published.");
-        deliver(body).expect(200, "This time the signature is right.");
-        expectPosts(post.id(), List.of(post),
+        boolean isPublished = isTaken(2, body, "This time the signature is right.");
+        if (isPublished) expectPosts(post.id(), List.of(post),
                 "What was refused must leave no trace: this id is new.");
         deliver(batch(new Post(post.id() + "b", word(6))), "sha256=" + right).expect(
                 401,
                 "This was the signature of another body, which has come already.");
-        expectPosts(post.id(), List.of(post),
+        if (isPublished) expectPosts(post.id(), List.of(post),
                 "What was refused must not be published.");
     }
 

@@ -70,6 +70,7 @@ public final class EventStreamClient implements AutoCloseable {
         String url = "http://localhost:" + line.node.port() + path;
         line.transcript
                 .step(curl + (path.matches("[\\w/.-]+") ? url : "'" + url + "'"));
+        line.transcript.stays();
         return send("GET", path, null, headers);
     }
 

@@ -3,6 +3,7 @@ package grader.client;
 import grader.stage.Patience;
 import grader.stage.Stage;
 import java.util.ArrayList;
+import java.util.LinkedList;
 import java.util.List;
 import java.util.StringJoiner;
 import java.util.regex.Matcher;
@@ -10,9 +11,12 @@ import java.util.regex.Pattern;
 import shared.Graded;
 
 /// What a requirement has sent so far, as its author would repeat it by hand: on the exercise's
-/// usual port, not on the one of this run.
+/// usual port, not on the one of this run, and on a program that has just begun. Of what came long
+/// before, only that is shown without which the rest would be answered in another way.
 public final class Transcript {
+    /// How many steps are shown in any case, and how many at most.
     private static final int STEPS = 8;
+    private static final int MOST = 24;
     private static final int IDLE_MS = 5_000;
     private static final int MOST_MS = 15_000;
     private static final Pattern REPEATED =
@@ -21,10 +25,21 @@ public final class Transcript {
     /// How long anything that ought to happen may take, in milliseconds. However busy the
     /// machine is, what comes after 25 seconds by itself does not come soon.
     public final int soon = Math.min(Patience.ms(IDLE_MS), MOST_MS);
-    private final List<String> all = new ArrayList<>();
+    private final List<Step> all = new ArrayList<>();
+    private int begin;
     private final Stage stage;
     private final int usualPort;
     private int todo;
+
+    /// @param changes whether what comes later may be answered in another way because of it
+    /// @param stays whether it has no answer for a while, so that a shell would wait for it
+    /// @param name of what it has made, by which later steps mention it, or null
+    private record Step(String text, boolean changes, boolean stays, String name) {
+        boolean mentions(Step other) {
+            return other.name != null
+                    && text.matches("(?s).*" + Pattern.quote(other.name) + "(\\W.*)?");
+        }
+    }
 
     public Transcript(Stage stage, int usualPort) {
         this.stage = stage;
@@ -46,13 +61,50 @@ public final class Transcript {
         return todo;
     }
 
-    /// Notes a step; a long one in part.
-    public synchronized void step(String text) {
+    /// Notes a step that changes nothing; a long one in part.
+    public void step(String text) {
+        note(text, false);
+    }
+
+    /// Notes a step that matters to what comes after it; a long one in part.
+    public void act(String text) {
+        note(text, true);
+    }
+
+    private synchronized void note(String text, boolean changes) {
         String usual =
                 text.replace("localhost:" + stage.first().port(),
                         "localhost:" + usualPort);
-        all.add(usual.length() <= 600 ? usual
-                : usual.substring(0, 500) + " ... (" + usual.length() + " characters)");
+        all.add(new Step(usual.length() <= 600 ? usual
+                : usual.substring(0, 500) + " ... (" + usual.length() + " characters)",
+                changes, false, null));
+    }
+
+    /// The latest step has made something that later ones mention by this name.
+    ///
+    /// @param comment that says so, from a line end on, or ""
+    public synchronized void made(String name, String comment) {
+        Step last = all.removeLast();
+        all.add(new Step(last.text + comment, true, last.stays, name));
+    }
+
+    /// The latest step goes on while later ones are sent.
+    public synchronized void stays() {
+        Step last = all.removeLast();
+        all.add(new Step(last.text, last.changes, true, last.name));
+    }
+
+    /// What came before does not matter to what follows, unless that mentions it by its name.
+    public synchronized void afresh() {
+        all.removeIf(each -> each.name == null);
+        begin = all.size();
+    }
+
+    /// What came before the latest step does not matter to it.
+    public synchronized void alone() {
+        Step last = all.removeLast();
+        afresh();
+        all.add(last);
     }
 
     /// Notes a request as a line for a shell.
@@ -70,7 +122,7 @@ public final class Transcript {
             line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
         }
         if (body != null) line.add("-d " + quote(body));
-        step(line.toString());
+        note(line.toString(), !method.equals("GET") && !method.equals("HEAD"));
     }
 
     /// A URL; what it repeats often is not spelled out.
@@ -106,12 +158,28 @@ public final class Transcript {
         return quoted + "'";
     }
 
-    /// The last steps, and how many came before.
+    /// The last steps, and those before that matter to them. Where some of these are left out, too,
+    /// it says so.
     public synchronized List<String> steps() {
-        int from = Math.max(0, all.size() - STEPS);
-        List<String> shown = new ArrayList<>(all.subList(from, all.size()));
-        if (from > 0) shown.addFirst("(" + from + " steps before)");
-        return shown;
+        LinkedList<Step> shown = new LinkedList<>();
+        int changes = 0;
+        for (int i = all.size() - 1; i >= 0; i--) {
+            Step each = all.get(i);
+            boolean matters = each.changes && each.name == null;
+            boolean fits = i >= begin && shown.size() < (matters ? MOST : STEPS);
+            if (fits || shown.stream().anyMatch(one -> one.mentions(each))) {
+                shown.addFirst(each);
+            } else if (matters) {
+                changes++;
+            }
+        }
+        List<String> lines = new ArrayList<>();
+        if (changes > 0) lines.add("(" + changes + " steps before)");
+        for (Step each : shown) {
+            boolean isLast = each == shown.getLast();
+            lines.add(each.stays && !isLast ? each.text + " & sleep 1" : each.text);
+        }
+        return lines;
     }
 
     /// A requirement that does not hold. Where the program has ended or has thrown, or has a TODO

@@ -51,8 +51,9 @@ public final class WebSocketClient implements AutoCloseable {
     public static WebSocketClient join(HttpConnection line, String name, String path,
             String subprotocol,
             String... asides) {
-        line.transcript.step("websocat --protocol " + subprotocol + " 'ws://localhost:"
+        line.transcript.act("websocat --protocol " + subprotocol + " 'ws://localhost:"
                 + line.node.port() + path + "'");
+        line.transcript.made(name, "");
         line.ask("GET", path, null, upgrade(subprotocol))
                 .expect(101, "The handshake is right, so it must succeed.");
         WebSocketClient peer = new WebSocketClient(line, name, Set.of(asides));
@@ -103,7 +104,8 @@ public final class WebSocketClient implements AutoCloseable {
     }
 
     private void note(String what) {
-        line.transcript.step(name + what);
+        if (what.startsWith(" > ")) line.transcript.act(name + what);
+        else line.transcript.step(name + what);
     }
 
     /// Waits for a message with the members of `json`, of the same values; others it may have, too.
