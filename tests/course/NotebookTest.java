@@ -65,8 +65,7 @@ class NotebookTest {
     @DisplayName("\"Run all\" has no red cell, the page is served from the kernel, and a cell that is evaluated again takes effect")
     void executed(Course.Lesson lesson) throws Exception {
         String convert = need("jupyter-nbconvert");
-        Server.build("lessons/" + lesson.name() + ".java");
-        Server.build("tests/notebook/Kernel.java");
+        build(lesson);
         Path file = Notebook.lay(lesson, temp);
         var notebook = (ObjectNode) JsonMapper.shared().readTree(file.toFile());
         var cells = notebook.withArray("cells");
@@ -102,6 +101,12 @@ class NotebookTest {
         assertEquals(wanted, shown);
     }
 
+    /// Builds what the command would, a copy's too, before another test does at the same time.
+    private static void build(Course.Lesson lesson) throws Exception {
+        Server.build("lessons/" + lesson.name() + ".java");
+        Server.build("tests/notebook/Kernel.java");
+    }
+
     private static boolean isCode(JsonNode cell) {
         return cell.get("cell_type").asString().equals("code");
     }
@@ -122,6 +127,7 @@ class NotebookTest {
     @DisplayName("the command opens Jupyter, which knows the kernel; a notebook that is there stays")
     void opened() throws Exception {
         need("jupyter-notebook");
+        build(Course.LESSONS.getFirst());
         Path repo = RepoCopy.in(temp.resolve("a copy"));
         Path notebook = repo.resolve("build/notebook/01_short_polling.ipynb");
         try {
@@ -169,7 +175,7 @@ class NotebookTest {
     @Test
     @DisplayName("in jshell the cells are loaded, and the line that the command names serves the page")
     void shell() throws Exception {
-        Server.build("lessons/01_short_polling.java");
+        build(Course.LESSONS.getFirst());
         String start = Notebook.start(Course.LESSONS.getFirst());
         String said = run(command(Repo.root(), "01", "--jshell").redirectInput(
                 Files.writeString(temp.resolve("typed"), """
