@@ -365,6 +365,6 @@ class ShortPolling {
 // wait that long and are few, or if most polls bring news. If news is rare and
 // should arrive at once, let the server hold the request: lesson 02.
 //
-// In a notebook or `jshell`, evaluate all cells, then type
-// `Serve.start(8001, ShortPolling.routes()).port`: it shows 8001, the page's
+// `./jbang notebook 01` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8001, ShortPolling.routes()).port` shows 8001, the page's
 // port.

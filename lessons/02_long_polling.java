@@ -414,6 +414,6 @@ class LongPolling {
 // bank tells a shop's *server* by webhook (lesson 05). The page must still
 // hear it from that server.
 //
-// In a notebook or `jshell`, evaluate all cells, then type
-// `Serve.start(8002, LongPolling.routes()).port`: it shows 8002, the page's
+// `./jbang notebook 02` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8002, LongPolling.routes()).port` shows 8002, the page's
 // port. (Stop the script first, or take another port.)

@@ -413,6 +413,5 @@ class Websocket {
 // plain HTTP; the browser reconnects by itself, and says which event it got
 // last.
 //
-// In a notebook or `jshell`, evaluate all cells, then type
-// `Serve.start(8003, Websocket.routes()).port`: it shows 8003, the page's
-// port.
+// `./jbang notebook 03` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8003, Websocket.routes()).port` shows 8003, the page's port.

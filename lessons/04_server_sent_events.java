@@ -415,6 +415,6 @@ class ServerSentEvents {
 //
 // Choose it where only the server talks. To tell a server, use a webhook: 05.
 //
-// In a notebook or `jshell`, evaluate all cells, then type
-// `Serve.start(8004, ServerSentEvents.routes()).port`: it shows 8004, the
+// `./jbang notebook 04` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8004, ServerSentEvents.routes()).port` shows 8004, the
 // page's port.

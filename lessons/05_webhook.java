@@ -416,5 +416,5 @@ class Webhook {
 // must retry. It suits servers: a browser has no URL to call. A delivery may
 // come late, in another order, or never, so a shop also asks.
 //
-// In a notebook or `jshell`, evaluate all cells, then type
-// `Serve.start(8005, Webhook.routes()).port`: it shows 8005, the page's port.
+// `./jbang notebook 05` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8005, Webhook.routes()).port` shows 8005, the page's port.

@@ -20,7 +20,9 @@ import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import java.util.stream.Stream;
@@ -70,7 +72,11 @@ public final class Serve {
     private static final String RUN = System.getenv(Graded.RUN);
     private static final HttpString RUN_HEADER = new HttpString(Graded.RUN_HEADER);
 
+    /// What a notebook kernel has started, by port.
+    private static final Map<Integer, Serve> STARTED = new HashMap<>();
+
     private final AcceptingChannel<? extends StreamConnection> server;
+    private final HttpOpenListener http;
     private final GracefulShutdownHandler running;
     private final List<Runnable> stops;
     private final HostAndOrigin hosts;
@@ -85,7 +91,7 @@ public final class Serve {
         hosts = new HostAndOrigin(table.cablePort());
         running = new GracefulShutdownHandler(
                 exchange -> check(exchange, place.wire, routes));
-        var http = new HttpOpenListener(BUFFERS, OptionMap.builder()
+        http = new HttpOpenListener(BUFFERS, OptionMap.builder()
                 .set(UndertowOptions.NO_REQUEST_TIMEOUT, 60_000)
                 .set(UndertowOptions.REQUEST_PARSE_TIMEOUT, 20_000)
                 .getMap());
@@ -144,10 +150,20 @@ public final class Serve {
     }
 
     /// Serves `routes` and returns at once: what a notebook kernel calls. Port 0 takes a free one.
+    /// What this has started before at the same port it stops first, so that a cell that was
+    /// evaluated again takes effect.
     ///
-    /// @throws BindException where the port is taken
-    public static Serve start(int port, HttpHandler routes) throws IOException {
-        return start(port, routes, new Wire().place(PLACE), null);
+    /// @throws BindException where another program holds the port
+    public static synchronized Serve start(int port, HttpHandler routes)
+            throws IOException {
+        Serve before = STARTED.remove(port);
+        if (before != null) {
+            before.stop();
+            before.http.closeConnections(); // a browser would go on asking the old one
+        }
+        Serve serve = start(port, routes, new Wire().place(PLACE), null);
+        STARTED.put(serve.port, serve);
+        return serve;
     }
 
     /// The same with a place of a wire view that may show others, too.

@@ -242,8 +242,8 @@ class Wall {
 //
 // We verify, then parse, then publish. What one step refuses, no later one
 // gets to see. A parameter that is given twice is a 400, a body that is too
-// large or no JSON type 413 or 415. The page's script signs as Instagram does; `crypto.subtle`
-// works on `https` and on `localhost` only.
+// large or no JSON type 413 or 415. The page's script signs as Instagram
+// does; `crypto.subtle` works on `https` and on `localhost` only.
 
 // %%
 interface Instagram {

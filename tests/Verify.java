@@ -7,6 +7,7 @@
 //SOURCES Format.java
 //SOURCES Bench.java
 //SOURCES NewLesson.java
+//SOURCES Notebook.java
 //SOURCES Repeat.java
 //SOURCES course/[A-Z]*.java
 //SOURCES tools/[A-Z]*.java
@@ -53,7 +54,8 @@ import shared.course.Course;
             "  ./jbang verify 05          all of lesson 05 and its exercise",
             "  ./jbang verify Form Wire   test classes whose name has one of these", "",
             "Browser tests need chromium on the PATH, or Playwright's own download;",
-            "without one they are skipped, and with CI=true that is a failure.",
+            "those of notebooks need Jupyter. Without it they are skipped, and with",
+            "CI=true that is a failure.",
             "Screenshots are kept in build/screenshots."})
 class Verify implements Callable<Integer>, TestExecutionListener {
     private static final int LONGEST = 10;

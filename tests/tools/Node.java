@@ -26,6 +26,7 @@ final class Node {
         Path folder = Files.createTempDirectory("node");
         Files.writeString(folder.resolve("node.java"), "// %% [markdown]\n// # Node\n");
         Files.writeString(folder.resolve("node.html"), "<p>A node.</p>");
+        Files.writeString(folder.resolve("node.md"), "");
         List<String> command = List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "--sun-misc-unsafe-memory-access=allow", "-Xmx64m", "-cp",

@@ -56,6 +56,14 @@ public final class ClassPath {
         return of(exercise, exercise.untouched());
     }
 
+    /// The class path of a script of the course, which is built where it has changed: its own jar
+    /// first.
+    ///
+    /// @throws Trouble where it cannot be built
+    public static String of(Path script) throws IOException {
+        return JBang.build(script);
+    }
+
     private static String libraries(Exercise exercise, String header)
             throws IOException {
         Path kept = folder().resolve("libraries-"

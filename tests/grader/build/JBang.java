@@ -45,14 +45,26 @@ final class JBang {
         return ask(exercise, source, file, true);
     }
 
+    /// Builds a script as it lies there.
+    ///
+    /// @return its class path, the jar that was built first
+    /// @throws Trouble where it cannot be built, in JBang's own words
+    static String build(Path script) throws IOException {
+        run("--quiet", "build", script.toString());
+        return classPath(script);
+    }
+
+    private static String classPath(Path script) throws IOException {
+        return run("--quiet", "info", "classpath", script.toString()).strip();
+    }
+
     private static synchronized String ask(Exercise exercise, String source, Path file,
             boolean builds) throws IOException {
         Path folder =
                 Progress.folder().resolve("jbang-" + ProcessHandle.current().pid());
         try {
-            String copy = lay(exercise, source, file, folder).toString();
-            if (builds) run("--quiet", "build", copy);
-            return run("--quiet", "info", "classpath", copy).strip();
+            Path copy = lay(exercise, source, file, folder);
+            return builds ? build(copy) : classPath(copy);
         } catch (Trouble e) {
             throw new Trouble(e.getMessage().replace(folder.toString(),
                     Repo.shown(file.toAbsolutePath().getParent())));
