@@ -89,6 +89,8 @@ record Reading(String name, long kwh) {}
 
 record Alive(String name, long silentMs) {}
 
+record State(List<Alive> meters, int streams, int timers) {}
+
 class Meter extends Endpoint {
     private final Room room;
     private Session session;
@@ -256,9 +258,9 @@ class Room {
         }
     }
 
-    Map<String, Object> state() {
-        return Map.of("meters", meters.values().stream().map(Meter::state).toList(),
-                "streams", streams.size(), "timers", Timer.COUNT.get());
+    State state() {
+        return new State(meters.values().stream().map(Meter::state).toList(),
+                streams.size(), Timer.COUNT.get());
     }
 }
 

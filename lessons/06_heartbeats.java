@@ -416,5 +416,5 @@ class Heartbeats {
 //   your beat below half of the shortest?
 // - Watch the number of connections at night. Does it fall back each time?
 //
-// In a kernel, evaluate the cells and type
-// `Serve.start(8006, Heartbeats.routes()).port`: the page is at 8006.
+// `./jbang notebook 06` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8006, Heartbeats.routes()).port` shows 8006, the page's port.

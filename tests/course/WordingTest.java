@@ -94,6 +94,7 @@ class WordingTest {
                 .replaceAll("(/orders/|/builds/)\\w+", "$1(id)")
                 .replaceAll("(\"id\":\")\\w+(?=\",\"version)", "$1(id)")
                 .replaceAll("\\(\\d+ steps before\\)", "(some steps before)")
+                .replaceAll("(\"type\":\"sleep\",\"ms\":|BEAT_MS=)\\d+", "$1(ms)")
                 .replaceAll(":\\d{5}\\b", ":(port)");
     }
 }

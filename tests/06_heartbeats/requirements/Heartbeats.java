@@ -96,7 +96,7 @@ final class Heartbeats extends Requirements {
     private WebSocketClient joinSilent(String name) {
         WebSocketClient meter = join(name);
         meter.silent();
-        transcript.step("(" + name + " answers no ping)");
+        transcript.act("(" + name + " answers no ping)");
         return meter;
     }
 
@@ -122,25 +122,23 @@ final class Heartbeats extends Requirements {
         Stage.until(transcript.soon,
                 () -> count(type, name) > 0 || over.getAsBoolean());
         return told.stream().filter(each -> is(each, type, name)).findFirst()
-                .orElseThrow(() -> room("event: " + type + ", of " + name, likely)).at;
+                .orElseThrow(() -> room("`" + type + "` of " + name, name, likely)).at;
     }
 
-    private Failure room(String expected, String likely) {
-        return transcript.failure("in the room, " + expected, shown(), -1, likely);
-    }
-
-    private String shown() {
-        return told.isEmpty() ? "nothing" : told.stream()
-                .skip(Math.max(0, told.size() - 12))
-                .map(each -> each.type + " " + each.name
+    /// A failure that shows what the room was told of a meter.
+    private Failure room(String expected, String name, String likely) {
+        String heard = told.stream().filter(each -> each.name.equals(name))
+                .map(each -> each.type + " " + name
                         + (each.kwh > 0 ? " " + each.kwh : ""))
                 .collect(Collectors.joining("\n"));
+        return transcript.failure("in the room, " + expected,
+                heard.isEmpty() ? "nothing of " + name : heard, -1, likely);
     }
 
     /// Waits until the room has heard all that was told before now.
     private void settle() {
         long kwh = number(1_000, 900_000);
-        keeper.say(json("type", "reading", "kwh", kwh));
+        keeper.murmur(json("type", "reading", "kwh", kwh));
         Stage.until(transcript.soon, () -> told.stream()
                 .anyMatch(each -> each.kwh == kwh && each.name.equals(keeper.name)));
     }
@@ -149,7 +147,7 @@ final class Heartbeats extends Requirements {
         settle();
         if (count(type, name) == times) return;
         throw room(times == 0 ? "no `" + type + "` of " + name
-                : "one `" + type + "` of " + name, likely);
+                : "one `" + type + "` of " + name, name, likely);
     }
 
     private static List<String> names(Answer meters) {
@@ -265,8 +263,8 @@ final class Heartbeats extends Requirements {
             long late = System.nanoTime();
             WebSocketClient later = joinSilent("later" + word(4));
             later.say(json("type", "reading", "kwh", number(1, 900)));
-            String due = "It is due two beats, %d ms, after its last frame.".formatted(
-                    2 * beat);
+            String due =
+                    "It is due two beats after its last frame, and then it is ended.";
             long gone = goneWithin(5, name, reader, due);
             expectAfter(began + 2L * beat * 1_000_000, gone, name, due);
             dead.end("1001", "Who is due is ended, by `end()`.");
@@ -297,12 +295,11 @@ final class Heartbeats extends Requirements {
             String replaced =
                     "The second sleep replaces the first, so its end is an earlier one.";
             long gone = goneWithin(6, shorter.name, reader, replaced);
-            String due = "A sleep of %d ms and two beats are %d ms.".formatted(4 * beat,
-                    6 * beat);
+            String due = "It sleeps for four beats, and is due two beats after that.";
             long gone2 = goneWithin(5, sleeper.name, reader, due);
             expectAfter(slept + 6L * beat * 1_000_000, gone2, sleeper.name, due);
-            if (gone > gone2) throw room(shorter.name + " gone before " + sleeper.name,
-                    replaced);
+            if (gone > gone2) throw room("`gone` before that of " + sleeper.name,
+                    shorter.name, replaced);
             expectTold(0, "gone", longer.name, "It sleeps for ten minutes.");
         });
     }
@@ -332,7 +329,7 @@ final class Heartbeats extends Requirements {
     /// Waits for the keeper's next beat, and has another meter say something then.
     private void nextBeat(WebSocketClient reader) {
         keeper.hearNextBeat();
-        reader.say(json("type", "reading", "kwh", number(1, 900)));
+        reader.murmur(json("type", "reading", "kwh", number(1, 900)));
         slowest = Math.max(slowest, System.nanoTime() - beatHeard);
         beatHeard = System.nanoTime();
     }
@@ -346,7 +343,6 @@ final class Heartbeats extends Requirements {
 
     private void expectAfter(long due, long at, String name, String likely) {
         if (at >= due) return;
-        throw room("no `gone` of " + name + " for another "
-                + (due - at) / 1_000_000 + " ms", likely);
+        throw room("no `gone` of " + name + " yet", name, likely);
     }
 }

@@ -77,6 +77,11 @@ public final class WebSocketClient implements AutoCloseable {
         send(TEXT, text.getBytes(StandardCharsets.UTF_8));
     }
 
+    /// Says something of which there is too much to note it.
+    public void murmur(String text) {
+        send(TEXT, text.getBytes(StandardCharsets.UTF_8));
+    }
+
     /// Sends a ping, which notes nothing. Its pong says that all before it has been read.
     public void ping() {
         pongedAt = 0;
