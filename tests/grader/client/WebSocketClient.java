@@ -54,7 +54,7 @@ public final class WebSocketClient implements AutoCloseable {
     public static WebSocketClient join(HttpConnection line, String name, String path,
             String subprotocol,
             String... asides) {
-        line.transcript.act("websocat --protocol " + subprotocol + " 'ws://localhost:"
+        line.transcript.act("./jbang talk --protocol " + subprotocol + " 'ws://localhost:"
                 + line.node.port() + path + "'");
         line.transcript.made(name, "");
         line.ask("GET", path, null, upgrade(subprotocol))
