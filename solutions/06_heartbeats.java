@@ -31,22 +31,23 @@
 // long, 15000 if the environment does not say. As it stands, the program
 // works as long as every meter says goodbye.
 //
-// 1. **Gone is told once.** A close, an error and a time-out may meet: `goes`
-//    is called for each of them, also on different threads. When all have
-//    gone, `meters` is empty and `timers` is 0.
+// 1. **Gone is told once** for each stay. A close, an error and a time-out may
+//    meet: `goes` is called for each of them, also on different threads.
+//    When all have gone, `meters` is empty and `timers` is 0, at once.
 // 2. **A meter may come again** while its old connection is still open: it has
-//    noticed the break before you. It takes the old one's place. The old
-//    connection is ended, by `end()`. The room hears nothing of all this,
-//    neither `here` nor `gone`; and when the old connection goes, however
-//    late, the new one stays.
-// 3. **A meter is due two beats after its last frame.** Then `end()` it. A frame
-//    is a text or a pong, so one that only answers pings stays. Not before
-//    it is due, and at most a beat later.
+//    noticed the break before you. It takes the old one's place, awake. The
+//    old connection is ended, by `end()`. The room hears neither `here` nor
+//    `gone`. And when the old connection goes, however late, the new one
+//    stays.
+// 3. **A meter is due two beats after its last frame.** Then `end()` it: not
+//    before, and at most a beat later. A frame is a text or a pong, so one
+//    that only answers pings stays. To come counts as a frame.
 // 4. **A meter that sleeps is due two beats after the end of its sleep**, or
 //    after its last frame, whichever is later. A new sleep replaces the old
-//    one, also by an earlier end.
+//    one, even if it ends earlier.
 //
-// With beats of 10 seconds, a meter that sends these and nothing else is
+// With beats of 10 seconds, a meter that sends these and nothing else, not
+// even pongs, is
 //
 // - due at 20 s: a reading at 0 s
 // - due at 80 s: `sleep` for 60 s at 0 s; a reading at 30 s changes nothing
@@ -76,8 +77,8 @@ import tools.jackson.databind.node.ObjectNode;
 // ## Done already: a meter is an endpoint
 //
 // `heardAt` is when its last frame came, in `System.nanoTime()`. `sleepsUntil`
-// and `timer` are for you. Any thread may call `end()`: it tells the room, and
-// closes the connection with 1001. `onClose` and `onError` tell the room too.
+// and `timer` are for you. Any thread may call `end()`: it calls `room.goes`,
+// and closes the connection with 1001. `onClose` and `onError` call it, too.
 
 // %%
 interface Beat {
@@ -170,8 +171,8 @@ class Meter extends Endpoint {
 // %% [markdown]
 // ## Done already: timers that can be counted
 //
-// `Timer.after(nanos, action)` runs the action once, on a thread of its own
-// choice. `cancel()` takes it back, also where it has run already.
+// `Timer.after(nanos, action)` runs the action once, on an I/O thread, which
+// must not wait. `cancel()` takes it back; once it has run, this does nothing.
 
 // %%
 class Timer {
@@ -227,7 +228,7 @@ class Room {
 
     synchronized void goes(Meter meter) {
         // TODO 1: Forget the meter, and tell the room that it is gone: once, and only if
-        //   it is the one in `meters`. Its timer has no work any more.
+        //   it is the one in `meters`. Cancel its timer.
         // At first:
         //     meters.remove(meter.name);
         //     tell("gone", meter.state());
