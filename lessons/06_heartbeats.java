@@ -19,12 +19,11 @@
 // In 2017 Kubernetes nodes were declared lost, and their work was moved,
 // though they ran: for 15 minutes each went on talking to a load balancer
 // that was gone ([kubernetes#48638](https://github.com/kubernetes/kubernetes/issues/48638)).
-// The remedy was a ping every 30 seconds
+// The remedy came in 2020: a ping after 30 seconds of silence
 // ([kubernetes#95981](https://github.com/kubernetes/kubernetes/pull/95981)).
 //
 // ```mermaid
 // sequenceDiagram
-//   ada->>Server: message "at"
 //   Server->>ada: ping, message "beat"
 //   ada->>Server: pong
 //   Server->>Server: two beats of silence
@@ -52,20 +51,20 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## Why nobody is told
 //
-// TCP has no heartbeat. A connection is a memory in two machines. It ends
-// when a packet says so: FIN or RST. A phone in a tunnel, a pulled plug, a
-// router that has forgotten the connection: they send no packet.
+// TCP is silent while nobody speaks. A connection is a memory in two machines.
+// It ends when a packet says so: FIN, or RST, a reset. A phone in a tunnel, a
+// pulled plug, a router that has forgotten the connection: they send none.
 //
-// - **`onClose` does not come**: there is nothing to read.
+// - **`onClose` does not come**, or very late: there is nothing to read.
 // - **`send` succeeds**: it copies bytes into the kernel's memory. Linux sends
 //   them again for 13 to 30 minutes before it gives up (`tcp_retries2`,
 //   [tcp(7)](https://man7.org/linux/man-pages/man7/tcp.7.html)).
-// - **TCP keep-alive** is off unless a program asks for it. Then Linux waits
-//   two hours. And a proxy answers it for the dead client behind it.
+// - **TCP keep-alive** is off unless a program asks for it. By default Linux
+//   then waits two hours. And a proxy answers it for the dead behind it.
 //
 // So we need a clock. Here a beat takes 2 seconds, to be watched; 15 to 30
-// are usual. Stay below half of each time-out on the way: nginx cuts what is
-// quiet for 60 seconds. A beat as long as the time-out often comes too late.
+// are usual. Stay below half of each time-out on the way (nginx: 60 seconds
+// by default). A beat as long as a time-out often comes too late.
 
 // %%
 interface Beat {
@@ -73,40 +72,21 @@ interface Beat {
 }
 
 // %% [markdown]
-// ## The handshake, as in lesson 03
-
-// %%
-class Door {
-    static HttpHandler into(City city) {
-        return Sockets.upgrade("/ride", "ride.v1", Door::check, () -> new Rider(city));
-    }
-
-    static void check(HttpServerExchange exchange) {
-        String name = Objects.toString(Http.query(exchange, "name"), "");
-        long length = name.codePoints().count();
-        if (length < 1 || length > 40) throw new Problem(400,
-                "'name' must have 1 to 40 characters.");
-    }
-}
-
-// %% [markdown]
 // ## The server asks: ping
 //
 // A ping must be answered by a pong
-// ([RFC 6455, section 5.5.3](https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3)).
+// ([RFC 6455, section 5.5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.5.2)).
 // Browsers do that by themselves. So once a beat we send a ping, and any
 // byte from the rider counts as life. After two beats of silence the rider
 // is gone: one pong may be late.
 //
-// Then we send 1001, which it hears if it lives after all, and one beat
+// Then we send 1001, which it hears if it lives after all, and 2 seconds
 // later a reset: a closing handshake would wait for an answer.
 //
-// A page can neither ping nor see the server's pings. So each ping comes
-// with a message, `beat`. `beats=off` is for the experiment: no clock.
+// A page can neither ping nor see pings. So each comes with a message, `beat`.
+// `beats=off` is for the experiment: no clock.
 
 // %%
-record At(String name, long x, long y) {}
-
 class Rider extends Endpoint {
     private final City city;
     private Session session;
@@ -126,17 +106,13 @@ class Rider extends Endpoint {
         member = city.members.member(session, config);
         session.setMaxTextMessageBufferSize(4_096);
         session.addMessageHandler(String.class, this::onText);
-        session.addMessageHandler(ByteBuffer.class,
-                (part, last) -> Sockets.close(session, 1003));
         hear(Map.of("type", "hello", "beatMs", Beat.MS));
         city.comes(this);
     }
 
     private void onText(String text) {
         try {
-            ObjectNode at = Http.object(text.getBytes(StandardCharsets.UTF_8));
-            city.tell("at", new At(name, Http.integer(at, "x", 0, 100),
-                    Http.integer(at, "y", 0, 100)));
+            city.tell("at", At.parse(name, text));
         } catch (Problem problem) {
             hear(Map.of("type", "error", "reason", problem.getMessage()));
         }
@@ -150,7 +126,7 @@ class Rider extends Endpoint {
         if (!beats || !session.isOpen()) return;
         if (state().silentMs() >= 2L * Beat.MS) {
             Sockets.close(session, 1001); // calls onClose
-            thread().executeAfter(member::reset, Beat.MS, TimeUnit.MILLISECONDS);
+            thread().executeAfter(member::reset, 2, TimeUnit.SECONDS);
         } else if (++looks % 4 == 0) {
             WebSockets.sendPing(ByteBuffer.allocate(0), Sockets.channel(session), null);
             hear(Map.of("type", "beat"));
@@ -180,6 +156,14 @@ class Rider extends Endpoint {
 // after two beats and a quarter at most.
 
 // %%
+record At(String name, long x, long y) {
+    static At parse(String name, String text) {
+        ObjectNode at = Http.object(text.getBytes(StandardCharsets.UTF_8));
+        return new At(name, Http.integer(at, "x", 0, 100),
+                Http.integer(at, "y", 0, 100));
+    }
+}
+
 record Alive(String name, long silentMs) {}
 
 record State(List<Alive> riders, int streams, Map<Integer, Integer> ends, int beatMs) {}
@@ -188,14 +172,15 @@ class City {
     final Broadcast members = new Broadcast(100, 1024 * 1024);
     final Set<Rider> riders = ConcurrentHashMap.newKeySet();
     final Board board = new Board(this);
-    final Map<Integer, Integer> ends = new TreeMap<>();
+    private final Map<Integer, Integer> ends = new TreeMap<>();
+    private final List<XnioExecutor.Key> clocks;
 
     City() {
-        var clock = Serve.WORKER.getIoThread();
-        clock.executeAtInterval(() -> {
+        var thread = Serve.WORKER.getIoThread();
+        clocks = List.of(thread.executeAtInterval(() -> {
             for (Rider each : riders) each.thread().execute(each::check);
-        }, Beat.MS / 4, TimeUnit.MILLISECONDS);
-        clock.executeAtInterval(board::beat, Beat.MS, TimeUnit.MILLISECONDS);
+        }, Beat.MS / 4, TimeUnit.MILLISECONDS), thread.executeAtInterval(
+                () -> tell("state", state()), Beat.MS, TimeUnit.MILLISECONDS));
     }
 
     synchronized void comes(Rider rider) {
@@ -211,26 +196,35 @@ class City {
         tell("gone", rider.state());
     }
 
-    synchronized void tell(String type, Object data) { board.tell(type, data); }
+    synchronized void tell(String type, Object data) {
+        String json = Http.JSON.writeValueAsString(data);
+        for (var each : board.streams) each.send(json, type, null, null);
+    }
 
     synchronized State state() {
         return new State(riders.stream().map(Rider::state).toList(),
                 board.streams.size(), new TreeMap<>(ends), Beat.MS);
+    }
+
+    void close() {
+        clocks.forEach(XnioExecutor.Key::remove);
+        members.close(1001);
+        board.streams.forEach(IoUtils::safeClose);
     }
 }
 
 // %% [markdown]
 // ## A stream cannot be asked
 //
-// The reader of an event stream has no way to answer. A comment or an event
-// each beat keeps proxies awake, and shows the reader that we live. **It does
-// not show us that the reader lives**: a few bytes a beat fit into the
-// kernel's memory for hours. `onGone` sees a FIN or a reset only.
+// The reader of an event stream cannot answer. A comment or an event each
+// beat keeps proxies awake. `EventSource` hides comments, so only an event
+// shows a page that we live. **Neither shows us that the reader lives**: a
+// write succeeds until the kernel gives up, and for hours if a proxy or a
+// stopped program acknowledges it. `onGone` sees an end or a reset only.
 //
-// So a stream has an age here: we end it after 20 beats. A reader who lives
-// comes back by itself, and a dead one is let go. Or let the reader speak,
-// by a small POST each beat. `state` has what an operator watches: how many
-// are open, the longest silence, and by which codes the others ended.
+// So we end each stream after 20 beats. A reader who lives comes back by itself.
+// Or let it speak, by a small POST each beat. `state` has what an operator
+// watches: how many are open, how silent, and by which codes others ended.
 
 // %%
 class Board {
@@ -247,11 +241,14 @@ class Board {
                         + exchange.getDestinationAddress().getPort()); // by the cable
         if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
+            exchange.setPersistent(false);
             var stream = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
             var age = exchange.getIoThread().executeAfter(() -> {
                 streams.remove(stream);
                 exchange.endExchange();
+                exchange.getIoThread().executeAfter(() -> // if it cannot be written
+                IoUtils.safeClose(exchange.getConnection()), 2, TimeUnit.SECONDS);
             }, 20L * Beat.MS, TimeUnit.MILLISECONDS);
             Http.onGone(exchange, () -> {
                 age.remove();
@@ -259,26 +256,11 @@ class Board {
             });
             synchronized (city) {
                 streams.add(stream);
-                send(stream, "state", city.state());
+                stream.send(Http.JSON.writeValueAsString(city.state()), "state", null,
+                        null);
             }
         });
     }
-
-    void tell(String type, Object data) {
-        for (var each : streams) send(each, type, data);
-    }
-
-    private void send(ServerSentEventConnection stream, String type, Object data) {
-        stream.send(Http.JSON.writeValueAsString(data), type, null, null);
-    }
-
-    void beat() {
-        synchronized (city) {
-            tell("state", city.state());
-        }
-    }
-
-    void close() { streams.forEach(IoUtils::safeClose); }
 }
 
 // %% [markdown]
@@ -287,7 +269,7 @@ class Board {
 // Each message moves a deadline. After two and a half beats without one, the
 // client gives the connection up and makes a new one, without a wait for
 // `onclose`: the dead answer no close. The server says how long a beat is.
-// Until then it has 10 seconds, for a handshake can hang as well.
+// Until then the limit is 10 seconds, as a handshake can hang, too.
 
 // %%
 interface Client {
@@ -304,7 +286,8 @@ interface Client {
             const sockets = location.origin.replace("http", "ws");
 
             function ride(name, { hear, show, server = sockets, beats = "on" }) {
-              let socket, limit, again;
+              let socket, limit;
+              const again = deadline(join);
               const listen = deadline(() => lost("silence"));
               function join() {
                 limit = beats === "on" ? 10_000 : 0;
@@ -325,12 +308,12 @@ interface Client {
               function lost(why) {
                 leave();
                 show(`lost by ${why}`);
-                again = setTimeout(join, soon());
+                again(soon());
               }
               function leave() {
-                clearTimeout(again);
+                again(0);
                 listen(0);
-                socket.close(1000);
+                socket?.close(1000);
                 socket = null; // whatever comes of it is not for us
               }
               function at(x, y) {
@@ -342,12 +325,24 @@ interface Client {
               return { at, leave, isOpen };
             }
 
+            """;
+}
+
+// %% [markdown]
+// The board is read in the same way. Its planned end is no death: it comes back
+// by itself, after a pause of the browser's.
+
+// %%
+interface Reader {
+    // language=JavaScript
+    String SCRIPT = """
             function read(url, { hear, show }) {
-              let source, limit = 10_000;
+              let source, limit;
+              const again = deadline(open);
               const listen = deadline(() => {
                 show("silence");
                 source.close();
-                setTimeout(open, soon());
+                again(soon());
               });
               function open() {
                 source = new EventSource(url);
@@ -359,10 +354,11 @@ interface Client {
                     hear(type, data);
                   });
                 }
-                listen(limit);
+                source.onerror = () => listen(10_000);
+                listen(10_000);
               }
               open();
-              return { close: () => { listen(0); source.close(); } };
+              return { close: () => { listen(0); again(0); source.close(); } };
             }
             """;
 }
@@ -371,10 +367,10 @@ interface Client {
 // ## Break it
 //
 // **Freeze without beats.** Nobody has a clock. Ada's page says open, each
-// `send` succeeds, and the server counts her. We thaw it after 5 seconds.
+// `send` succeeds, and the server counts her. The cable thaws after 5 seconds.
 //
-// **Freeze with beats.** Each side notices by itself, after two to three
-// beats. No packet has told them.
+// **Freeze with beats.** Each side notices by itself: the server after two
+// beats, the page after two and a half. No packet has told them.
 //
 // **Freeze a stream.** A second board is read through the cable. Its reader
 // notices the silence. The server does not: what it writes succeeds.
@@ -386,11 +382,13 @@ class Heartbeats {
     static HttpHandler routes() {
         City city = new City();
         return new Routes()
-                .onStop(() -> city.members.close(1001))
-                .onStop(city.board::close)
+                .onStop(city::close)
                 .withCable()
-                .page("06_heartbeats", Client.SCRIPT)
-                .get("/ride", Door.into(city))
+                .page("06_heartbeats", Client.SCRIPT, Reader.SCRIPT)
+                .get("/ride", Sockets.upgrade("/ride", "ride.v1", exchange -> {
+                    if (Http.query(exchange, "name") != null) return;
+                    throw new Problem(400, "'name' is missing.");
+                }, () -> new Rider(city)))
                 .get("/board", city.board::open)
                 .get("/riders", exchange -> Http.json(exchange, 200, city.state()));
     }
@@ -405,7 +403,7 @@ class Heartbeats {
 //
 // 1. `BEAT_MS=10000 jbang lessons/06_heartbeats.java`: how long does it take
 //    now until a frozen rider is gone? What does a shorter beat cost?
-// 2. `curl -N localhost:8006/board`, and Ctrl+Z. When does
+// 2. Close the page. `curl -N localhost:8006/board`, and Ctrl+Z. When does
 //    `curl localhost:8006/riders` count one stream less?
 //
 // ## On Monday

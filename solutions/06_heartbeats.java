@@ -24,7 +24,7 @@
 // |---|---|
 // | `GET /meter?name=m1` | a WebSocket: one meter |
 // | `GET /room` | an event stream: `here`, `reading`, `gone` |
-// | `GET /meters` | `{"meters":[{"name":"m1","silentMs":120}],"streams":1,"timers":1}` |
+// | `GET /meters` | `{"meters":[{"name":"m1","silentMs":9}],"streams":1,"timers":1}` |
 //
 // The requests are done already, and so are the pings: once a beat each
 // meter gets a ping and `{"type":"beat"}`. A beat is `BEAT_MS` milliseconds
@@ -154,7 +154,7 @@ class Meter extends Endpoint {
 
     @Override
     public void onError(Session session, Throwable fault) {
-        room.goes(this);
+        end();
     }
 
     @Override
@@ -227,8 +227,8 @@ class Room {
     }
 
     synchronized void goes(Meter meter) {
-        // TODO 1: Forget the meter, and tell the room that it is gone: once, and only if
-        //   it is the one in `meters`. Cancel its timer.
+        // TODO 1: Forget the meter, and tell the room that it is gone: once, and only
+        //   if it is the one in `meters`. Cancel its timer.
         // At first:
         //     meters.remove(meter.name);
         //     tell("gone", meter.state());
@@ -257,7 +257,8 @@ class Room {
     }
 
     synchronized void watch(Meter meter) {
-        // TODO 3: End the meter if it is due. Else look again when it will be, by a Timer.
+        // TODO 3: End the meter if it is due. Else look again when it will be, by a
+        //   Timer.
         // At first, nothing.
         if (meters.get(meter.name) != meter) return;
         long due = Math.max(meter.heardAt, meter.sleepsUntil) + 2 * Beat.NANOS;
@@ -268,7 +269,8 @@ class Room {
     }
 
     synchronized void sleeps(Meter meter, long ms) {
-        // TODO 4: Note until when it sleeps. Its timer may have to ring at another time.
+        // TODO 4: Note until when it sleeps. Its timer may have to ring at another
+        //   time.
         // At first, nothing.
         meter.sleepsUntil = System.nanoTime() + ms * 1_000_000;
         if (meter.timer != null) meter.timer.cancel();
@@ -277,9 +279,8 @@ class Room {
     }
 
     synchronized void tell(String type, Object data) {
-        for (var each : streams) {
-            each.send(Http.JSON.writeValueAsString(data), type, null, null);
-        }
+        String json = Http.JSON.writeValueAsString(data);
+        for (var each : streams) each.send(json, type, null, null);
     }
 
     State state() {

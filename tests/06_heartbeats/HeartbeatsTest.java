@@ -94,7 +94,7 @@ class HeartbeatsTest {
     }
 
     @Test
-    @DisplayName("a rider that answers no ping is closed with 1001 after two beats, and reset a beat later")
+    @DisplayName("a rider that answers no ping is closed with 1001 after two beats, and reset a little later")
     void silent() throws Exception {
         long began = System.nanoTime();
         try (Rider rider = new Rider(server.port, "silent")) {
@@ -187,11 +187,12 @@ class HeartbeatsTest {
             rider.closed(true, 4);
             assertTrue(isHere("odd"));
         }
-        for (String query : List.of("", "a&name=b", "x".repeat(41))) {
+        for (String query : List.of("", "?name=a&name=b")) {
             assertEquals(400, new RawHttp(server.port)
-                    .request("GET", "/ride?name=" + query, null, RawHttp.UPGRADE).head()
+                    .request("GET", "/ride" + query, null, RawHttp.UPGRADE).head()
                     .status());
         }
+    }
     }
 
     @Test

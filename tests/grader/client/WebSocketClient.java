@@ -54,8 +54,9 @@ public final class WebSocketClient implements AutoCloseable {
     public static WebSocketClient join(HttpConnection line, String name, String path,
             String subprotocol,
             String... asides) {
-        line.transcript.act("./jbang talk --protocol " + subprotocol + " 'ws://localhost:"
-                + line.node.port() + path + "'");
+        line.transcript
+                .act("./jbang talk --protocol " + subprotocol + " 'ws://localhost:"
+                        + line.node.port() + path + "'");
         line.transcript.made(name, "");
         line.ask("GET", path, null, upgrade(subprotocol))
                 .expect(101, "The handshake is right, so it must succeed.");

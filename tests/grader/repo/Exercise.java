@@ -29,8 +29,8 @@ public record Exercise(String name) {
     /// comments that are indented by three spaces.
     private static final Pattern HOLE = Pattern.compile(
             "(?ms)^( *)// TODO (\\d): ([^\n]*\n(?: *//   [^\n]*\n)*)(.*?)^ *// END \\2\n");
-    /// What a hole of a solution begins with where the exercise has the famous wrong answer in it, and
-    /// not a throw: `// At first:` and its lines, or `// At first, nothing.`
+    /// What a hole of a solution begins with where the exercise has the famous wrong answer in
+    /// it, and not a throw: `// At first:` and its lines, or `// At first, nothing.`
     private static final Pattern AT_FIRST =
             Pattern.compile("\\A *// At first(?:, nothing\\.|:)\n((?: *//     .*\n)*)");
     private static final Pattern TODO =
