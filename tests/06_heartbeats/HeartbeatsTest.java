@@ -193,7 +193,6 @@ class HeartbeatsTest {
                     .status());
         }
     }
-    }
 
     @Test
     @DisplayName("the page: each experiment asks for a prediction, and its outcome is measured")
