@@ -24,7 +24,8 @@ final class Node {
     /// @return ready to listen, its process is yet to be started; its port is free
     static ProcessBuilder launch(String name) throws IOException {
         Path folder = Files.createTempDirectory("node");
-        Files.writeString(folder.resolve("node.java"), "//JAVA 25+\n// %% [markdown]\n// # Node\n");
+        Files.writeString(folder.resolve("node.java"),
+                "//JAVA 25+\n// %% [markdown]\n// # Node\n");
         Files.writeString(folder.resolve("node.html"), "<p>A node.</p>");
         Files.writeString(folder.resolve("node.md"), "");
         List<String> command = List.of(
