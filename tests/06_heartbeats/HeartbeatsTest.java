@@ -197,7 +197,8 @@ class HeartbeatsTest {
     @Test
     @DisplayName("the page: each experiment asks for a prediction, and its outcome is measured")
     void page() throws Exception {
-        try (Chromium chromium = Chromium.open(server, 1440, ColorScheme.LIGHT)) {
+        try (Chromium chromium = Chromium.open(server, 1440, ColorScheme.LIGHT)
+                .expecting("http://localhost:" + cablePort() + "/board")) {
             chromium.see("#gauges", "2 riders");
             chromium.screenshot("06-wide-light");
             experiment(chromium, "naive", "her page says open.*still counts her");
