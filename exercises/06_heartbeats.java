@@ -24,29 +24,30 @@
 // |---|---|
 // | `GET /meter?name=m1` | a WebSocket: one meter |
 // | `GET /room` | an event stream: `here`, `reading`, `gone` |
-// | `GET /meters` | `{"meters":[{"name":"m1","silentMs":120}],"streams":1,"timers":1}` |
+// | `GET /meters` | `{"meters":[{"name":"m1","silentMs":9}],"streams":1,"timers":1}` |
 //
 // The requests are done already, and so are the pings: once a beat each
 // meter gets a ping and `{"type":"beat"}`. A beat is `BEAT_MS` milliseconds
 // long, 15000 if the environment does not say. As it stands, the program
 // works as long as every meter says goodbye.
 //
-// 1. **Gone is told once.** A close, an error and a time-out may meet: `goes`
-//    is called for each of them, also on different threads. When all have
-//    gone, `meters` is empty and `timers` is 0.
+// 1. **Gone is told once** for each stay. A close, an error and a time-out may
+//    meet: `goes` is called for each of them, also on different threads.
+//    When all have gone, `meters` is empty and `timers` is 0, at once.
 // 2. **A meter may come again** while its old connection is still open: it has
-//    noticed the break before you. It takes the old one's place. The old
-//    connection is ended, by `end()`. The room hears nothing of all this,
-//    neither `here` nor `gone`; and when the old connection goes, however
-//    late, the new one stays.
-// 3. **A meter is due two beats after its last frame.** Then `end()` it. A frame
-//    is a text or a pong, so one that only answers pings stays. Not before
-//    it is due, and at most a beat later.
+//    noticed the break before you. It takes the old one's place, awake. The
+//    old connection is ended, by `end()`. The room hears neither `here` nor
+//    `gone`. And when the old connection goes, however late, the new one
+//    stays.
+// 3. **A meter is due two beats after its last frame.** Then `end()` it: not
+//    before, and at most a beat later. A frame is a text or a pong, so one
+//    that only answers pings stays. To come counts as a frame.
 // 4. **A meter that sleeps is due two beats after the end of its sleep**, or
 //    after its last frame, whichever is later. A new sleep replaces the old
-//    one, also by an earlier end.
+//    one, even if it ends earlier.
 //
-// With beats of 10 seconds, a meter that sends these and nothing else is
+// With beats of 10 seconds, a meter that sends these and nothing else, not
+// even pongs, is
 //
 // - due at 20 s: a reading at 0 s
 // - due at 80 s: `sleep` for 60 s at 0 s; a reading at 30 s changes nothing
@@ -76,8 +77,8 @@ import tools.jackson.databind.node.ObjectNode;
 // ## Done already: a meter is an endpoint
 //
 // `heardAt` is when its last frame came, in `System.nanoTime()`. `sleepsUntil`
-// and `timer` are for you. Any thread may call `end()`: it tells the room, and
-// closes the connection with 1001. `onClose` and `onError` tell the room too.
+// and `timer` are for you. Any thread may call `end()`: it calls `room.goes`,
+// and closes the connection with 1001. `onClose` and `onError` call it, too.
 
 // %%
 interface Beat {
@@ -153,7 +154,7 @@ class Meter extends Endpoint {
 
     @Override
     public void onError(Session session, Throwable fault) {
-        room.goes(this);
+        end();
     }
 
     @Override
@@ -170,8 +171,8 @@ class Meter extends Endpoint {
 // %% [markdown]
 // ## Done already: timers that can be counted
 //
-// `Timer.after(nanos, action)` runs the action once, on a thread of its own
-// choice. `cancel()` takes it back, also where it has run already.
+// `Timer.after(nanos, action)` runs the action once, on an I/O thread, which
+// must not wait. `cancel()` takes it back; once it has run, this does nothing.
 
 // %%
 class Timer {
@@ -226,8 +227,8 @@ class Room {
     }
 
     synchronized void goes(Meter meter) {
-        // TODO 1: Forget the meter, and tell the room that it is gone: once, and only if
-        //   it is the one in `meters`. Its timer has no work any more.
+        // TODO 1: Forget the meter, and tell the room that it is gone: once, and only
+        //   if it is the one in `meters`. Cancel its timer.
         meters.remove(meter.name);
         tell("gone", meter.state());
         // END 1
@@ -243,19 +244,20 @@ class Room {
     }
 
     synchronized void watch(Meter meter) {
-        // TODO 3: End the meter if it is due. Else look again when it will be, by a Timer.
+        // TODO 3: End the meter if it is due. Else look again when it will be, by a
+        //   Timer.
         // END 3
     }
 
     synchronized void sleeps(Meter meter, long ms) {
-        // TODO 4: Note until when it sleeps. Its timer may have to ring at another time.
+        // TODO 4: Note until when it sleeps. Its timer may have to ring at another
+        //   time.
         // END 4
     }
 
     synchronized void tell(String type, Object data) {
-        for (var each : streams) {
-            each.send(Http.JSON.writeValueAsString(data), type, null, null);
-        }
+        String json = Http.JSON.writeValueAsString(data);
+        for (var each : streams) each.send(json, type, null, null);
     }
 
     State state() {
