@@ -309,6 +309,8 @@ final class Heartbeats extends Requirements {
             long gone2 = goneWithin(5, shorter.name, reader, replaced);
             expectAfter(again + 3L * beat * 1_000_000, gone2, shorter.name, replaced);
             expectTold(0, "gone", longer.name, "It sleeps for ten minutes.");
+            expectSoon("at most one timer for each meter", now -> spare(now) == 0,
+                    "A new sleep sets a new timer. What becomes of the old one?");
         });
     }
 
