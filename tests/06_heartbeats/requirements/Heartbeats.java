@@ -273,7 +273,7 @@ final class Heartbeats extends Requirements {
             later.say(json("type", "reading", "kwh", number(1, 900)));
             String due =
                     "It is due two beats after its last frame, and then it is ended.";
-            long gone = goneWithin(5, name, reader, due);
+            long gone = goneWithin(3, name, reader, due);
             expectAfter(began + 2L * beat * 1_000_000, gone, name, due);
             dead.end("1001", "Who is due is ended, by `end()`.");
             long gone2 = goneWithin(5, later.name, reader, due);
