@@ -8,7 +8,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.stream.StreamSupport;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -73,7 +72,7 @@ class HeartbeatsTest {
     }
 
     private static boolean isHere(String name) throws Exception {
-        return StreamSupport.stream(state().path("riders").spliterator(), false)
+        return state().path("riders").valueStream()
                 .anyMatch(each -> each.path("name").asString().equals(name));
     }
 
@@ -144,8 +143,7 @@ class HeartbeatsTest {
                 if (i % 2 == 0) rider.close();
                 else rider.raw.reset();
             }
-            see("nobody is left", () -> StreamSupport
-                    .stream(state().path("riders").spliterator(), false)
+            see("nobody is left", () -> state().path("riders").valueStream()
                     .noneMatch(each -> each.path("name").asString()
                             .startsWith("visitor")));
             new Rider(server.port, "last").close();

@@ -71,7 +71,7 @@ final class Heartbeats extends Requirements {
                 // What has come until then has been heard.
             }
         });
-        hears("open", "", "This part was done already.");
+        hears("open", "", DONE_ALREADY);
         keeper = join("keeper" + word(4));
         hears("here", keeper.name, "Who comes is told to the room.");
     }
@@ -98,6 +98,10 @@ final class Heartbeats extends Requirements {
         meter.silent();
         transcript.act("(" + name + " answers no ping)");
         return meter;
+    }
+
+    private static String reading(long kwh) {
+        return json("type", "reading", "kwh", kwh);
     }
 
     private static String sleep(long ms) {
@@ -138,7 +142,7 @@ final class Heartbeats extends Requirements {
     /// Waits until the room has heard all that was told before now.
     private void settle() {
         long kwh = number(1_000, 900_000);
-        keeper.murmur(json("type", "reading", "kwh", kwh));
+        keeper.murmur(reading(kwh));
         Stage.until(transcript.soon, () -> told.stream()
                 .anyMatch(each -> each.kwh == kwh && each.name.equals(keeper.name)));
     }
@@ -179,7 +183,7 @@ final class Heartbeats extends Requirements {
         WebSocketClient meter = join(word(6));
         hears("here", meter.name, "Who comes is told to the room.");
         isHere(true, meter.name, "Who comes is one of the meters.");
-        meter.say(json("type", "reading", "kwh", number(1, 900)));
+        meter.say(reading(number(1, 900)));
         hears("reading", meter.name, DONE_ALREADY);
         meter.leave();
         hears("gone", meter.name, "Who goes is told to the room.");
@@ -197,7 +201,7 @@ final class Heartbeats extends Requirements {
         WebSocketClient old = join(name);
         hears("here", name, "Who comes is told to the room.");
         WebSocketClient fresh = join(name);
-        fresh.say(json("type", "reading", "kwh", number(1, 900)));
+        fresh.say(reading(number(1, 900)));
         hears("reading", name, DONE_ALREADY);
         transcript.step(name + " > (the first connection of " + name + " ends)");
         old.close();
@@ -243,7 +247,7 @@ final class Heartbeats extends Requirements {
         WebSocketClient fresh = join(name);
         old.end("1001", "Its place is taken, so the old connection is ended.");
         expectTold(1, "here", name, "It was here already, so nobody has come.");
-        fresh.say(json("type", "reading", "kwh", number(1, 900)));
+        fresh.say(reading(number(1, 900)));
         hears("reading", name, "The new connection is as good as the old one was.");
         expectSoon("at most one timer for each meter that has come: " + before,
                 now -> spare(now) <= spare(before),
@@ -268,10 +272,10 @@ final class Heartbeats extends Requirements {
             WebSocketClient dead = joinSilent(name);
             WebSocketClient later = joinSilent("later" + word(4));
             nextBeat(reader);
-            later.say(json("type", "reading", "kwh", number(1, 900)));
+            later.say(reading(number(1, 900)));
             nextBeat(reader); // so its last frame comes at least a beat after it has come
             long late = System.nanoTime();
-            later.say(json("type", "reading", "kwh", number(1, 900)));
+            later.say(reading(number(1, 900)));
             String due =
                     "It is due two beats after its last frame, and then it is ended.";
             long gone = goneWithin(3, name, reader, due);
@@ -299,7 +303,7 @@ final class Heartbeats extends Requirements {
             WebSocketClient sleeper = joinSilent("sleep" + word(5));
             sleeper.say(sleep(4L * beat));
             nextBeat(reader);
-            sleeper.say(json("type", "reading", "kwh", number(1, 900)));
+            sleeper.say(reading(number(1, 900)));
             for (int i = 0; i < 3; i++) nextBeat(reader); // a timer has rung meanwhile
             long again = System.nanoTime();
             shorter.say(sleep(beat));
@@ -326,7 +330,7 @@ final class Heartbeats extends Requirements {
             slowest = 0;
             begin();
             try {
-                keeper.hearNextBeat();
+                keeper.hearNextBeat(DONE_ALREADY);
                 beatHeard = System.nanoTime();
                 check.accept(beat);
                 return;
@@ -339,8 +343,8 @@ final class Heartbeats extends Requirements {
 
     /// Waits for the keeper's next beat, and has another meter say something then.
     private void nextBeat(WebSocketClient reader) {
-        keeper.hearNextBeat();
-        reader.murmur(json("type", "reading", "kwh", number(1, 900)));
+        keeper.hearNextBeat(DONE_ALREADY);
+        reader.murmur(reading(number(1, 900)));
         slowest = Math.max(slowest, System.nanoTime() - beatHeard);
         beatHeard = System.nanoTime();
     }

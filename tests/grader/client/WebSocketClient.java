@@ -75,7 +75,7 @@ public final class WebSocketClient implements AutoCloseable {
 
     public void say(String text) {
         note(" > " + text);
-        send(TEXT, text.getBytes(StandardCharsets.UTF_8));
+        murmur(text);
     }
 
     /// Says something of which there is too much to note it.
@@ -105,21 +105,25 @@ public final class WebSocketClient implements AutoCloseable {
     }
 
     /// Waits for the next message, whatever it is, and notes nothing.
-    public void hearNextBeat() {
+    ///
+    /// @param likely why it might not come
+    public void hearNextBeat(String likely) {
         Frame next = take(line.transcript.soon * 1_000_000L);
         if (next != null && !next.isEnd) return;
         throw failure(name + " < {\"type\":\"beat\"}",
                 next == null ? "nothing " + line.transcript.within()
                         : "nothing more: " + next.text,
-                -1, "This part was done already.");
+                -1, likely);
     }
 
     /// Waits until the other side has ended the connection with this code, whatever comes before.
     public void end(String code, String likely) {
         String wanted = "it was closed with " + code;
         long ends = System.nanoTime() + line.transcript.soon * 1_000_000L;
-        Frame next = take(ends - System.nanoTime());
-        while (next != null && !next.isEnd) next = take(ends - System.nanoTime());
+        Frame next;
+        do {
+            next = take(ends - System.nanoTime());
+        } while (next != null && !next.isEnd);
         if (next != null && next.text.equals(wanted)) return;
         throw failure(name + " is closed with " + code, next == null
                 ? "it is still open "

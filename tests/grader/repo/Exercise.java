@@ -163,6 +163,11 @@ public record Exercise(String name) {
         return Repo.read(untouchedFile());
     }
 
+    /// Has it the famous wrong answers in its holes, so that it runs before anybody has touched it?
+    public boolean isWrongAtFirst() {
+        return !untouched().contains("Problem.todo(");
+    }
+
     /// Has nobody worked on this file yet?
     public boolean isUntouched(Path file) {
         try {
