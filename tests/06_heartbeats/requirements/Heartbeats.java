@@ -324,7 +324,7 @@ final class Heartbeats extends Requirements {
     private void inBeats(IntConsumer check) {
         int beat = Math.min(Patience.ms(BEAT_MS), MOST_BEAT_MS);
         for (int more = 2; true; more--, beat *= 2) {
-            transcript.step("BEAT_MS=" + beat
+            transcript.act("BEAT_MS=" + beat
                     + " ./jbang exercises/06_heartbeats.java (started anew)");
             node = stage.start(Stage.A, Map.of("BEAT_MS", "" + beat));
             slowest = 0;
