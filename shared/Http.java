@@ -92,6 +92,7 @@ public final class Http {
         String title = switch (problem.status) { // of RFC 9110, where Undertow has older ones
             case 413 -> "Content Too Large";
             case 421 -> "Misdirected Request";
+            case 422 -> "Unprocessable Content";
             default -> StatusCodes.getReason(problem.status);
         };
         exchange.setReasonPhrase(title);

@@ -48,6 +48,9 @@ public final class Routes implements HttpHandler {
     private final Map<String, Predicate<String>> known = new LinkedHashMap<>();
     private final Map<HttpString, String> always = new LinkedHashMap<>();
     private final List<Runnable> stops = new ArrayList<>();
+    private HttpHandler otherwise = exchange -> {
+        throw new Problem(404, "Nothing is at " + exchange.getRequestPath() + ".");
+    };
     private Cable cable;
 
     /// Answers GET, and HEAD with the same headers.
@@ -76,6 +79,12 @@ public final class Routes implements HttpHandler {
     /// Answers 404 to every path whose `{parameter}` the predicate does not know.
     public Routes known(String parameter, Predicate<String> predicate) {
         known.put(parameter, predicate);
+        return this;
+    }
+
+    /// Answers where nothing of this is at the path, in place of 404.
+    public Routes otherwise(HttpHandler handler) {
+        otherwise = handler;
         return this;
     }
 
@@ -141,8 +150,8 @@ public final class Routes implements HttpHandler {
             if (match == null || !match.getParameters().entrySet().stream().allMatch(
                     each -> known.getOrDefault(each.getKey(), id -> true)
                             .test(each.getValue()))) {
-                throw new Problem(404,
-                        "Nothing is at " + exchange.getRequestPath() + ".");
+                otherwise.handleRequest(exchange);
+                return;
             }
             exchange.putAttachment(PathTemplateMatch.ATTACHMENT_KEY, match);
             var methods = match.getValue();

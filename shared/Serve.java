@@ -16,10 +16,14 @@ import io.undertow.server.handlers.HttpContinueReadHandler;
 import io.undertow.server.protocol.http.HttpOpenListener;
 import io.undertow.util.HeaderMap;
 import io.undertow.util.HttpString;
+import java.io.File;
 import java.io.IOException;
 import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -184,6 +188,22 @@ public final class Serve {
                     .formatted(name, min, max, value));
         }
         return Integer.parseInt(value);
+    }
+
+    /// The folder for files: the one that `DATA` names, or a new one that goes when the process ends.
+    public static Path data() throws IOException {
+        String named = System.getenv("DATA");
+        if (named != null) return Files.createDirectories(Path.of(named));
+        Path folder = Files.createTempDirectory("on-the-wire-");
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try (var files = Files.walk(folder)) {
+                files.sorted(Comparator.reverseOrder()).map(Path::toFile)
+                        .forEach(File::delete);
+            } catch (IOException gone) {
+                // Then there is nothing to delete.
+            }
+        }));
+        return folder;
     }
 
     /// Prints one sentence on standard error and ends the process with exit code 2.

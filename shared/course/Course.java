@@ -65,7 +65,11 @@ public final class Course {
                     "Instagram's post on Facebook", Set.of()),
             new Lesson("06_heartbeats", "Heartbeats",
                     "both sides speak up, so that silence means death, here of riders on a map",
-                    "smart meters", Set.of()));
+                    "smart meters", Set.of()),
+            new Lesson("07_resuming", "Resuming",
+                    "a killed server, 300 clients that come back, and no goal lost or told twice",
+                    "a mirror of a news agency",
+                    Set.of(Need.SECOND_PROGRAM, Need.UPSTREAM)));
 
     private Course() {}
 }

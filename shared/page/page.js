@@ -41,6 +41,12 @@ const cable = {
   cut: () => send("POST", "/_/page/cable/cut"),
 };
 
+/** The second process of a lesson that has one; each resolves when it has ended, or is ready. */
+const node = {
+  kill: () => send("POST", "/_/page/node/kill"),
+  start: () => send("POST", "/_/page/node/start"),
+};
+
 /** The experiment that was begun last, and where the prose about it shows what came of it. */
 let experiment = null;
 const outcomes = new Map(); // button -> paragraph

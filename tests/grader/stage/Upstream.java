@@ -31,6 +31,8 @@ public final class Upstream implements Stage.Member {
         /// By their names in small letters; the last of several counts.
         public final Map<String, String> headers;
         public final String body;
+        /// When it had come, in `System.nanoTime()`.
+        public final long at;
 
         private Call(Socket socket, InputStream in) throws IOException {
             this.socket = socket;
@@ -46,6 +48,7 @@ public final class Upstream implements Stage.Member {
             }
             int length = Integer.parseInt(headers.getOrDefault("content-length", "0"));
             body = new String(in.readNBytes(length), StandardCharsets.UTF_8);
+            at = System.nanoTime();
         }
 
         private static String head(InputStream in) throws IOException {

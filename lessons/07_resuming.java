@@ -1,0 +1,422 @@
+///usr/bin/env jbang "$0" "$@" ; exit $?
+//DESCRIPTION Resuming: a killed server, 300 clients that come back, and no goal lost or told twice
+//JAVA 25+
+//DEPS io.undertow:undertow-core:2.3.27.Final
+//DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
+//DEPS tools.jackson.core:jackson-databind:3.1.7
+//SOURCES ../shared/[A-Z]*.java
+//SOURCES ../shared/nodes/[A-Z]*.java
+//SOURCES ../shared/websocket/[A-Z]*.java
+//FILES 07_resuming.java
+//FILES 07_resuming.html
+//FILES 07_resuming.md
+
+// %% [markdown]
+// # 07 - Resuming
+//
+// Every connection breaks some day: a deploy, a crash, a train in a tunnel.
+// **Returns are spread in time. Resuming needs the server's cursor, and an
+// honest reset.**
+//
+// In 2022 a proxy restarted in front of Mattermost's own server. Every client
+// came back in the same instant, and the server froze. The remedy was a random
+// pause ([mattermost-webapp#10960](https://github.com/mattermost/mattermost-webapp/pull/10960)).
+//
+// ```mermaid
+// sequenceDiagram
+//   Ticker-->>ada: goal, cursor k7-41
+//   Note over Ticker: killed, and started anew
+//   Note over ada: a random pause
+//   ada->>Ticker: GET /ticker?after=k7-41
+//   Ticker-->>ada: goals k7-42, k7-43
+// ```
+//
+// Here a ticker tells the goals of a handball match. It is a process of its
+// own, which the page can kill. Ada resumes; bob only reconnects.
+
+// %%
+import com.fasterxml.jackson.annotation.JsonInclude;
+import io.undertow.server.*;
+import io.undertow.server.handlers.sse.ServerSentEventConnection;
+import io.undertow.util.*;
+import jakarta.websocket.*;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.*;
+import java.util.*;
+import java.util.concurrent.*;
+import java.util.function.Consumer;
+import org.xnio.*;
+import shared.*;
+import shared.nodes.*;
+import shared.websocket.*;
+
+// %% [markdown]
+// ## A cursor is the server's word
+//
+// Who comes back must say what it saw last. Three things look like a cursor:
+//
+// - **A time.** Two goals may have the same one, and clocks differ.
+// - **A number from a database sequence.** Transaction 7 may commit before 6.
+//   Who asks for all after 7 never gets 6.
+// - **A bare number.** A server that lost its log counts from 1 again. Then 17
+//   is another goal, or has not been yet.
+//
+// Ours is `EPOCH-N`. A new log begins a new epoch, at random. The number is
+// given under the lock under which the goal is stored. A client reads nothing
+// in it: it hands back what it got.
+//
+// A goal is in the file before anybody hears of it, and a line counts once it
+// has its line end. So a killed process loses nothing that it told. (For a
+// power cut each write needs a `force()`, too.)
+
+// %%
+@JsonInclude(JsonInclude.Include.NON_NULL) // a reset has a type only
+record Goal(String type, String team, String cursor) {}
+
+record Score(String cursor, long home, long away) {}
+
+class Log {
+    private static final int MOST = 10_000;
+    final String epoch;
+    private final FileChannel file;
+    private final List<Goal> goals = new ArrayList<>();
+    private final Map<String, Goal> byKey = new HashMap<>();
+    private long size;
+
+    Log(Path path) throws IOException {
+        file = FileChannel.open(path, StandardOpenOption.CREATE,
+                StandardOpenOption.WRITE);
+        String text = Files.readString(path);
+        size = text.lastIndexOf('\n') + 1; // drops a line that was torn by a kill
+        List<String> lines = text.substring(0, (int) size).lines().toList();
+        epoch = lines.isEmpty() ? UUID.randomUUID().toString().substring(0, 4)
+                : lines.getFirst();
+        if (lines.isEmpty()) write(epoch);
+        else lines.subList(1, lines.size()).forEach(this::keep);
+    }
+
+    private void write(String line) throws IOException {
+        ByteBuffer bytes = ByteBuffer.wrap((line + "\n").getBytes());
+        while (bytes.hasRemaining()) file.write(bytes, size + bytes.position());
+        size += bytes.limit();
+    }
+
+    private Goal keep(String line) {
+        String[] parts = line.split(" ", 2);
+        Goal goal = new Goal("goal", parts[0], epoch + "-" + (goals.size() + 1));
+        goals.add(goal);
+        if (!parts[1].isEmpty()) byKey.put(parts[1], goal);
+        return goal;
+    }
+
+    Goal known(String key) { return byKey.get(key); }
+
+    Goal add(String team, String key) throws IOException {
+        if (goals.size() == MOST) throw new Problem(409, "The match is over.");
+        write(team + " " + key);
+        return keep(team + " " + key);
+    }
+
+    /// All goals after a cursor, or null where it is none of this log.
+    List<Goal> after(String cursor) {
+        String[] parts = cursor.split("-");
+        if (parts.length != 2 || !parts[0].equals(epoch)
+                || !parts[1].matches("0|[1-9]\\d{0,5}")) return null;
+        int n = Integer.parseInt(parts[1]);
+        return n > goals.size() ? null : List.copyOf(goals.subList(n, goals.size()));
+    }
+
+    Score score() {
+        long home = goals.stream().filter(goal -> goal.team().equals("home")).count();
+        return new Score(epoch + "-" + goals.size(), home, goals.size() - home);
+    }
+}
+
+// %% [markdown]
+// ## Missed, then live, in one step
+//
+// A goal that falls between "send what was missed" and "add to the listeners"
+// is lost. Were the steps the other way round, it could come twice. So both
+// are done under the lock under which goals are told.
+//
+// A cursor that we do not know gets `reset`. **Silence would say "you missed
+// nothing".** The client then loads the snapshot: the state, with the cursor
+// at which it is true. Both are read under one lock, too.
+//
+// ## A command that may come twice
+//
+// The answer to a POST can get lost. The client does not know then whether the
+// goal counts, and posts it again with the same `Idempotency-Key` ([IETF draft](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
+// The key is in the goal's line: both are stored, or neither. What is sold as
+// "exactly once" is this: at least once, and the second time changes nothing.
+
+// %%
+class Ticker {
+    final Log log;
+    final Broadcast viewers = new Broadcast(1_000, 1024 * 1024);
+    final Set<ServerSentEventConnection> streams = ConcurrentHashMap.newKeySet();
+
+    Ticker(Path file) throws IOException { log = new Log(file); }
+
+    synchronized void join(String after, Consumer<Goal> hear, Runnable stay) {
+        List<Goal> missed = after == null ? List.of() : log.after(after);
+        if (missed == null) hear.accept(new Goal("reset", null, null));
+        else missed.forEach(hear);
+        stay.run();
+    }
+
+    synchronized Goal goal(String team, String key) throws IOException {
+        Goal known = log.known(key);
+        if (known == null) return tell(log.add(team, key));
+        if (known.team().equals(team)) return known;
+        throw new Problem(422, "This Idempotency-Key came with the other team.");
+    }
+
+    private Goal tell(Goal goal) {
+        viewers.tell(Http.JSON.writeValueAsBytes(goal));
+        streams.forEach(each -> Stream.send(each, goal));
+        return goal;
+    }
+
+    synchronized Score snapshot() { return log.score(); }
+
+    void post(HttpServerExchange exchange, byte[] body) throws IOException {
+        String team = Http.text(Http.object(body), "team");
+        if (!Set.of("home", "away").contains(team)) {
+            throw new Problem(400, "'team' must be home or away.");
+        }
+        String key = exchange.getRequestHeaders().getFirst("Idempotency-Key");
+        if (key != null && !key.matches("[!-~]{1,100}")) {
+            throw new Problem(400,
+                    "An Idempotency-Key is up to 100 visible characters.");
+        }
+        Http.json(exchange, 201, goal(team, key == null ? "" : key));
+    }
+
+    void close() {
+        viewers.close(1001);
+        streams.forEach(IoUtils::safeClose);
+    }
+}
+
+// %% [markdown]
+// ## Two ways to listen
+//
+// A WebSocket says its cursor in the URL. An `EventSource` says it in
+// `Last-Event-ID`, and a page that starts anew in the URL. After an end it
+// waits for as long as `retry` says, exactly: after a crash all come at once.
+// So **we draw a `retry` for each of them**.
+
+// %%
+class Viewer extends Endpoint {
+    private final Ticker ticker;
+    private Broadcast.Member member;
+
+    Viewer(Ticker ticker) { this.ticker = ticker; }
+
+    @Override
+    public void onOpen(Session session, EndpointConfig config) {
+        member = ticker.viewers.member(session, config);
+        var after = session.getRequestParameterMap().get("after");
+        ticker.join(after == null ? null : after.getFirst(),
+                goal -> member.tell(Http.JSON.writeValueAsBytes(goal)),
+                () -> ticker.viewers.add(member));
+    }
+
+    @Override
+    public void onClose(Session session, CloseReason reason) {
+        ticker.viewers.remove(member);
+    }
+}
+
+interface Stream {
+    static void open(Ticker ticker, HttpServerExchange exchange) {
+        String inUrl = Http.query(exchange, "after");
+        String header = exchange.getRequestHeaders().getFirst("Last-Event-ID");
+        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream")
+                .put(Headers.CACHE_CONTROL, "no-cache");
+        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
+        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
+            exchange.setPersistent(false);
+            var own = new ServerSentEventConnection(exchange,
+                    exchange.getResponseChannel());
+            Http.onGone(exchange, () -> ticker.streams.remove(own));
+            own.sendRetry(ThreadLocalRandom.current().nextLong(500, 1_500));
+            ticker.join(header != null ? header : inUrl, goal -> send(own, goal),
+                    () -> ticker.streams.add(own));
+        });
+    }
+
+    static void send(ServerSentEventConnection to, Goal goal) {
+        to.send(Http.JSON.writeValueAsString(goal), goal.type(), goal.cursor(), null);
+    }
+}
+
+// %% [markdown]
+// ## The browser's side
+//
+// **Pause n is random between 0 and `base * 2^n`, at most `cap`.** Without
+// the random part all clients of a dead server knock together, however long
+// they wait. `base` is what spreads them: take the number of clients by the
+// handshakes that your server does in a second.
+//
+// Two lines are easily wrong. The pauses begin anew only after a connection
+// that *lasted*: reset in `onopen`, they never grow when a server takes us
+// and dies at once. And each message moves the cursor, or the second drop
+// resumes where the first one did.
+
+// %%
+interface Client {
+    // language=JavaScript
+    String SCRIPT = """
+            const wait = (failures, base, cap = 30_000) =>
+              Math.random() * Math.min(cap, base * 2 ** failures);
+
+            function follow(name, { hear, show, base = 2_000, lasts = 5_000 }) {
+              let cursor, socket, timer, openedAt = Infinity, failures = 0;
+
+              async function load() {
+                try {
+                  const state = await (await fetch("/snapshot")).json();
+                  if (!state.cursor) throw new Error(state.title); // 503
+                  hear(state);
+                  cursor = state.cursor;
+                  join();
+                } catch {
+                  lost();
+                }
+              }
+              function join() {
+                const query = `name=${name}&after=${encodeURIComponent(cursor)}`;
+                const url = `${location.origin.replace("http", "ws")}/ticker?${query}`;
+                const own = socket = new WebSocket(url, "ticker.v1");
+                own.onopen = () => {
+                  openedAt = performance.now();
+                  show("open");
+                };
+                own.onclose = () => own === socket && lost();
+                own.onmessage = ({ data }) => {
+                  if (own !== socket) return;
+                  const message = JSON.parse(data);
+                  if (message.type === "reset") {
+                    show("reset");
+                    cursor = null;
+                    own.close();
+                  } else {
+                    hear(message);
+                    cursor = message.cursor;
+                  }
+                };
+              }
+              function lost() {
+                if (performance.now() - openedAt > lasts) failures = 0;
+                openedAt = Infinity;
+                const ms = wait(failures++, base);
+                show(`comes back in ${Math.round(ms)} ms`);
+                timer = setTimeout(cursor ? join : load, ms);
+              }
+              load();
+            }
+
+            async function post(team) {
+              const key = crypto.randomUUID(); // of the goal, not of the attempt
+              for (let failures = 0; ; failures++) {
+                const answer = await fetch("/events", {
+                  method: "POST",
+                  body: JSON.stringify({ team }),
+                  headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+                }).catch(() => ({ status: 503 }));
+                if (answer.status < 500) return answer;
+                await pause(wait(failures, 500));
+              }
+            }
+            """;
+}
+
+// %% [markdown]
+// ## Break it
+//
+// **Kill the ticker.** For a second nobody answers. While both are on their
+// way back, goals fall. Ada resumes. Bob connects anew, and knows no cursor.
+//
+// **300, a fixed pause.** Three hundred more clients, in Java, resume as ada
+// does; but each comes back after one second. Look at the bars.
+//
+// **300, random pauses.** Theirs grow from a base of eight seconds.
+//
+// **Lose the log.** The ticker is started anew with an empty file. Ada's
+// cursor is from the old epoch.
+//
+// **503.** An `EventSource` comes back by itself, as lesson 04 says. But while
+// the ticker is down, the server before it answers 503.
+//
+// **Post a goal twice.** First with the same key, then without any.
+
+// %%
+class Resuming {
+    private static final int BASE_MS = Serve.environment("BASE_MS", 8_000, 1, 600_000);
+
+    static long fixed(int failures) { return 1_000; }
+
+    static long spread(int failures) {
+        long most = Math.min(3L * BASE_MS, (long) BASE_MS << Math.min(failures, 10));
+        return ThreadLocalRandom.current().nextLong(most);
+    }
+
+    static HttpHandler routes() throws IOException {
+        Path file = Serve.data().resolve("ticker.log");
+        Child node = new Child("Resuming", Map.of("DATA", file.getParent().toString()));
+        node.start();
+        var routes = new Routes()
+                .page("07_resuming", Client.SCRIPT)
+                .delete("/_/log", (exchange, body) -> {
+                    Files.deleteIfExists(file);
+                    Http.empty(exchange, 204);
+                });
+        Crowd.mount(routes, node.port(),
+                Map.of("fixed", Resuming::fixed, "spread", Resuming::spread));
+        return node.mount(routes);
+    }
+
+    /// What the second process serves.
+    static HttpHandler ticker() throws IOException {
+        Ticker ticker = new Ticker(Serve.data().resolve("ticker.log"));
+        return new Routes()
+                .onStop(ticker::close)
+                .get("/ticker", Sockets.upgrade("/ticker", "ticker.v1",
+                        exchange -> Http.query(exchange, "after"),
+                        () -> new Viewer(ticker)))
+                .get("/events", exchange -> Stream.open(ticker, exchange))
+                .get("/snapshot", exchange -> Http.json(exchange, 200,
+                        ticker.snapshot()))
+                .post("/events", ticker::post);
+    }
+
+    void main() throws IOException {
+        if (Child.isChild()) Child.serve(ticker());
+        else Serve.run("07 Resuming", 8007, routes());
+    }
+}
+
+// %% [markdown]
+// ## Try it
+//
+// 1. `curl -N localhost:8007/events`, and kill the ticker. Which id came last?
+//    `curl -N localhost:8007/events -H 'Last-Event-ID: ID'` goes on after it.
+// 2. `BASE_MS=1000 jbang lessons/07_resuming.java`: how many of the 300 come
+//    in the fullest second now?
+//
+// ## On Monday
+//
+// - Kill a server in a test environment, and count its handshakes by the
+//   second. How many of them can it take?
+// - What does your client do when it comes back: does it know what it missed,
+//   and does the server say so when it does not?
+// - Search your code for a retry that is started in `onopen`, or without a
+//   random part.
+//
+// `./jbang notebook 07` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8007, Resuming.routes()).port` shows 8007, the page's port. The
+// ticker runs from the file: what you change in its cells shows in a script.

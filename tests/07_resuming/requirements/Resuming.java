@@ -1,0 +1,413 @@
+package requirements;
+
+import grader.client.Answer;
+import grader.client.Failure;
+import grader.client.HttpConnection;
+import grader.requirement.Requirement;
+import grader.requirement.Requirements;
+import grader.stage.Patience;
+import grader.stage.Stage;
+import grader.stage.Upstream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.function.IntConsumer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.DisplayName;
+import tools.jackson.databind.JsonNode;
+
+/// 07 Resuming: a mirror of a news agency. The agency is the grader.
+@DisplayName("07 Resuming: a mirror of a news agency")
+final class Resuming extends Requirements {
+    private static final int BASE_MS = 50;
+    private static final int CAP_MS = 8 * BASE_MS;
+    private static final int STABLE_MS = 300;
+    private static final int SILENCE_MS = 400;
+    private static final int LONG_MS = 600_000;
+    private static final int MOST_SCALE = 4;
+    /// At the cap, half of all right pauses are under three quarters of it, and one in four above
+    /// seven eighths.
+    private static final int AT_CAP = 6;
+    private static final String PAUSE =
+            "The nth pause is from half to all of min(CAP_MS, BASE_MS * 2^(n-1)).";
+    private static final String ONE =
+            "There are never two connections at once: leave the old one, and be called once.";
+
+    private Upstream agency;
+    private final List<Upstream.Call> calls = new ArrayList<>();
+    private final List<String> keys = new ArrayList<>();
+    private Upstream.Call call;
+    private long endedAt;
+    private int scale;
+    /// Whether what failed may have been the grader's own delay.
+    private boolean mayBeLate;
+
+    @AfterEach
+    void leave() {
+        calls.forEach(Upstream.Call::end);
+    }
+
+    /// Has the program follow the agency from the start.
+    private void follow(int silenceMs) {
+        agency = stage.upstream();
+        node = stage.node(Stage.A, Map.of(
+                "UPSTREAM", "http://127.0.0.1:" + agency.port() + "/wire/stream",
+                "BASE_MS", "" + scale * BASE_MS, "CAP_MS", "" + scale * CAP_MS,
+                "STABLE_MS", "" + scale * STABLE_MS, "SILENCE_MS", "" + silenceMs));
+        calls.forEach(Upstream.Call::end);
+        for (var left = agency.next(1); left != null; left = agency.next(1)) left.end();
+        keys.clear();
+        call = null;
+        transcript.afresh();
+        transcript.act("BASE_MS=%d CAP_MS=%d STABLE_MS=%d SILENCE_MS=%d".formatted(
+                scale * BASE_MS, scale * CAP_MS, scale * STABLE_MS, silenceMs)
+                + " UPSTREAM=http://localhost:4000/wire/stream"
+                + " ./jbang exercises/07_resuming.java");
+        post("/follow", null).expect(204, DONE_ALREADY);
+        expectStream(null, "At first there is no cursor.");
+    }
+
+    private void note(String what) {
+        transcript.act("(" + what + ")");
+    }
+
+    /// Waits for the next request; the one before must have been left by then.
+    private Upstream.Call next(String expected, String likely) {
+        Upstream.Call before = call;
+        call = agency.next(transcript.soon + 2 * scale * CAP_MS);
+        if (call == null) {
+            throw transcript.failure(expected + " at the agency",
+                    "nothing " + transcript.within(), -1, likely);
+        }
+        calls.add(call);
+        if (before != null && !before.isLeft(transcript.soon)) {
+            throw transcript.failure("one connection at a time",
+                    call.method + " " + call.path
+                            + ", and the one before is still open",
+                    -1, ONE);
+        }
+        return call;
+    }
+
+    private void expectStream(String cursor, String likely) {
+        String expected = request("/wire/stream", cursor);
+        next(expected, likely);
+        String got = request(call.path, call.headers.get("last-event-id"));
+        if (!got.equals(expected)) {
+            throw transcript.failure(expected + " at the agency", got,
+                    Failure.difference(expected, got), likely);
+        }
+        note("the agency gets " + got);
+    }
+
+    private static String request(String path, String cursor) {
+        return "GET " + path + (cursor == null ? "" : ", Last-Event-ID: " + cursor);
+    }
+
+    private void open() {
+        note("it answers 200");
+        call.begin(200, "Content-Type", "text/event-stream");
+    }
+
+    private void send(String text) {
+        note("it sends " + text.strip().replace("\n", " | "));
+        call.write(text);
+    }
+
+    /// Sends news.
+    ///
+    /// @param id null for none
+    private void item(String id) {
+        keys.add(word(5));
+        send((id == null ? "" : "id: " + id + "\n") + "event: item\ndata: "
+                + news(keys.getLast()) + "\n\n");
+    }
+
+    private static String news(String key) {
+        return json("key", key, "text", "News of " + key);
+    }
+
+    private void end() {
+        note("it ends the connection");
+        endedAt = System.nanoTime();
+        call.end();
+    }
+
+    private void reset() {
+        note("it resets the connection");
+        endedAt = System.nanoTime();
+        call.reset();
+    }
+
+    private void answer(int status, String... headers) {
+        note("it answers " + status + (headers.length == 0 ? ""
+                : ", " + headers[0] + ": " + headers[1]));
+        endedAt = System.nanoTime();
+        call.answer(status, "", headers);
+    }
+
+    /// Waits for the return, and expects it not too early.
+    ///
+    /// @return the pause, in milliseconds
+    private double pause(int n, String cursor) {
+        expectStream(cursor, "After such an end you come back, after a pause.");
+        double took = (call.at - endedAt) / 1e6;
+        int limit = limit(n);
+        if (took >= limit / 2) return took;
+        throw transcript.failure("pause " + n + " in a row is " + limit / 2 + " to "
+                + limit + " ms", Math.round(took) + " ms", -1, PAUSE);
+    }
+
+    private int limit(int n) {
+        return Math.min(scale * CAP_MS, scale * BASE_MS << n - 1);
+    }
+
+    /// Whether what was too long may be the grader's fault shows at longer times.
+    private void expectBelow(double most, double took, String what, String likely) {
+        if (took < most) return;
+        mayBeLate = true;
+        throw transcript.failure(what + " under " + Math.round(most) + " ms",
+                Math.round(took) + " ms", -1, likely);
+    }
+
+    private void inTimes(IntConsumer check) {
+        for (scale = 1; true; scale *= 2) {
+            try {
+                mayBeLate = false;
+                check.accept(scale);
+                return;
+            } catch (Failure failure) {
+                if (!mayBeLate || scale == MOST_SCALE) throw failure;
+            }
+        }
+    }
+
+    private void expectState(String state, String likely) {
+        HttpConnection line = connect(null);
+        Stage.until(transcript.soon, () -> line.ask("GET", "/news", null).json()
+                .path("state").asString("").equals(state));
+        Answer news = get("/news").expect(200, DONE_ALREADY);
+        if (news.json().path("state").asString("").equals(state)) return;
+        throw news.failure("\"state\":\"" + state + "\"", -1, likely);
+    }
+
+    private static List<String> keys(JsonNode news) {
+        return news.path("items").valueStream()
+                .map(each -> each.path("key").asString("")).toList();
+    }
+
+    /// Expects all news that were sent, each once, in order.
+    private void expectNews(String likely) {
+        HttpConnection line = connect(null);
+        Stage.until(transcript.soon, () -> keys(line.ask("GET", "/news", null).json())
+                .equals(keys));
+        Answer news = get("/news").expect(200, DONE_ALREADY);
+        if (keys(news.json()).equals(keys)) return;
+        throw news.failure("\"items\" with the keys " + String.join(", ", keys), -1,
+                likely);
+    }
+
+    @Requirement(id = "07.1", points = 1, todo = 3)
+    @DisplayName("what a healthy agency sends is in the paper, in order")
+    void healthy() {
+        scale = 1;
+        follow(LONG_MS);
+        open();
+        expectState("live", DONE_ALREADY);
+        for (int i = 1; i <= 3; i++) item("a" + i);
+        expectNews("Each event `item` is added.");
+        post("/follow", null).expect(204, DONE_ALREADY);
+        expectStream(null, "Who begins anew has no cursor.");
+        keys.clear();
+        open();
+        item("b1");
+        expectNews("Who begins anew has no news.");
+    }
+
+    @Requirement(id = "07.2", points = 3, todo = 1)
+    @DisplayName("pauses grow up to the cap, are random, and respect Retry-After")
+    void pauses() {
+        inTimes(scale -> {
+            follow(LONG_MS);
+            double sum = 0;
+            double least = Double.MAX_VALUE;
+            for (int n = 1; n <= 4 + AT_CAP; n++) {
+                answer(n % 2 == 0 ? 500 : 503);
+                double took = pause(n, null);
+                if (n <= 3) sum += took;
+                if (n > 4) least = Math.min(least, took);
+            }
+            expectBelow(7 * scale * BASE_MS, sum, "the first three pauses together",
+                    PAUSE);
+            expectBelow(scale * CAP_MS * 7 / 8, least,
+                    "one of " + AT_CAP + " pauses at the cap",
+                    "At the cap, too, they are random: from half to all of it.");
+            answer(503, "Retry-After", "1");
+            expectStream(null, "After 503 you come back, after a pause.");
+            double took = (call.at - endedAt) / 1e6;
+            if (took < 1_000) {
+                throw transcript.failure("at least 1000 ms until the next request",
+                        Math.round(took) + " ms", -1,
+                        "`Retry-After` may ask for more than the limit, and gets it.");
+            }
+        });
+    }
+
+    @Requirement(id = "07.3", points = 3, todo = 2)
+    @DisplayName("204, 401 and 410 are final; only a connection that lasted begins the count anew")
+    void ends() {
+        inTimes(scale -> {
+            follow(LONG_MS);
+            for (int n = 1; n <= 4; n++) {
+                open();
+                item(null);
+                if (n % 2 == 0) reset();
+                else end();
+                pause(n, null);
+            }
+            open();
+            expectNews(DONE_ALREADY);
+            note("it keeps the connection for " + 2 * scale * STABLE_MS + " ms");
+            call.isLeft(2 * scale * STABLE_MS);
+            end();
+            double sum = pause(1, null);
+            for (int n = 2; n <= 3; n++) {
+                answer(503);
+                sum += pause(n, null);
+            }
+            expectBelow(7 * scale * BASE_MS, sum,
+                    "after a connection that lasted, three pauses together",
+                    "A connection that was open for STABLE_MS begins the count anew.");
+        });
+        for (int status : List.of(204, 401, 410)) {
+            follow(LONG_MS);
+            answer(status);
+            Upstream.Call again = agency.next(3 * scale * BASE_MS);
+            if (again != null) {
+                again.end();
+                throw transcript.failure("no request any more", "GET " + again.path, -1,
+                        status + " is final.");
+            }
+            expectState("ended", status + " is final.");
+        }
+    }
+
+    @Requirement(id = "07.4", points = 3, todo = 3)
+    @DisplayName("each return has the last id; reset leads to the snapshot, and on from its cursor")
+    void resumes() {
+        scale = 1;
+        follow(LONG_MS);
+        String first = word(3) + ":" + number(1, 99);
+        open();
+        item(first);
+        item(null);
+        expectNews(DONE_ALREADY);
+        String last = "An event without an id does not change the cursor.";
+        end();
+        expectStream(first, last);
+        open();
+        end();
+        expectStream(first,
+                "The cursor is sent at each return, not only at the first.");
+        open();
+        String second = word(3) + "=" + word(4);
+        item(second);
+        expectNews(DONE_ALREADY);
+        end();
+        expectStream(second, "The cursor is the last id that came.");
+        open();
+        send("event: reset\ndata: {}\n\n");
+        String snapshot = "On `reset`, leave the stream, and load the snapshot.";
+        expectSnapshot(snapshot);
+        answer(503);
+        expectSnapshot(
+                "As long as it could not be loaded, there is no cursor: load again.");
+        String cursor = word(3) + "/" + number(1, 99);
+        keys.add(word(5));
+        keys.add(word(5));
+        note("it answers with all news, two of them new, and the cursor " + cursor);
+        call.answer(200, json("cursor", cursor, "items",
+                keys.stream()
+                        .map(each -> Map.of("key", each, "text", "News of " + each))
+                        .toList()),
+                "Content-Type", "application/json");
+        expectStream(cursor, "After the snapshot you come back with its cursor.");
+        open();
+        item(word(4));
+        expectNews("Of the snapshot, news with a new key are added.");
+        expectState("live", DONE_ALREADY);
+    }
+
+    private void expectSnapshot(String likely) {
+        next("GET /wire/snapshot", likely);
+        if (!call.path.equals("/wire/snapshot")) {
+            throw transcript.failure("GET /wire/snapshot at the agency",
+                    request(call.path, call.headers.get("last-event-id")), -1, likely);
+        }
+        note("the agency gets GET /wire/snapshot");
+    }
+
+    @Requirement(id = "07.5", points = 3, todo = 4)
+    @DisplayName("a connection is given up after silence, and not while bytes come")
+    void silence() {
+        scale = 1;
+        int silence = Math.min(Patience.ms(SILENCE_MS), 4 * SILENCE_MS);
+        for (int more = 2; true; more--, silence *= 2) {
+            try {
+                mayBeLate = false;
+                silence(silence);
+                return;
+            } catch (Failure failure) {
+                if (!mayBeLate || more == 0) throw failure;
+            }
+        }
+    }
+
+    private void silence(int silenceMs) {
+        follow(silenceMs);
+        open();
+        String cursor = word(4);
+        item(cursor);
+        note("each " + silenceMs / 3 + " ms it sends half of a comment");
+        long wrote = System.nanoTime();
+        for (int i = 0; i < 10; i++) {
+            boolean left = call.isLeft(silenceMs / 3);
+            call.write(i % 2 == 0 ? ": still" : " here\n");
+            long now = System.nanoTime();
+            if (now - wrote > silenceMs * 800_000L) mayBeLate = true;
+            wrote = now;
+            if (left) {
+                throw transcript.failure("the connection stays",
+                        "it was left while bytes came", -1,
+                        "Each byte begins the time anew: take the old timer back.");
+            }
+        }
+        mayBeLate = false;
+        item(null);
+        wrote = System.nanoTime();
+        expectNews(DONE_ALREADY);
+        note("it says nothing any more");
+        String dead = "Silence of SILENCE_MS is an end, as any other.";
+        if (!call.isLeft(transcript.soon + silenceMs)) {
+            throw transcript.failure("the connection is given up",
+                    "still open " + transcript.within(), -1, dead);
+        }
+        expectAfter(silenceMs, wrote);
+        expectStream(cursor, dead);
+        long asked = call.at;
+        note("it does not answer");
+        next(request("/wire/stream", cursor),
+                "An agency that does not answer is silent, too.");
+        expectAfter(silenceMs, asked);
+        open();
+        expectState("live", DONE_ALREADY);
+    }
+
+    private void expectAfter(int silenceMs, long since) {
+        long took = (System.nanoTime() - since) / 1_000_000;
+        if (took >= silenceMs) return;
+        throw transcript.failure("at least " + silenceMs + " ms of silence",
+                "it was left after " + took + " ms", -1,
+                "SILENCE_MS counts from the last byte.");
+    }
+}
