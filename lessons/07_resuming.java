@@ -66,10 +66,6 @@ import shared.websocket.*;
 // Ours is `EPOCH-N`. A new log begins a new epoch, at random. The number is
 // given under the lock under which the goal is stored. A client reads nothing
 // in it: it hands back what it got.
-//
-// A goal is in the file before anybody hears of it, and a line counts once it
-// has its line end. So a killed process loses nothing that it told. (For a
-// power cut each write needs a `force()`, too.)
 
 // %%
 @JsonInclude(JsonInclude.Include.NON_NULL) // a reset has a type only
@@ -77,12 +73,18 @@ record Goal(String type, String team, String cursor) {}
 
 record Score(String cursor, long home, long away) {}
 
+// %% [markdown]
+// A goal is in the file before anybody hears of it, and a line counts once it
+// has its line end. So a killed process loses nothing that it told. (For a
+// power cut each write needs a `force()`, too.)
+
+// %%
 class Log {
     private static final int MOST = 10_000;
-    final String epoch;
+    private final String epoch;
     private final FileChannel file;
     private final List<Goal> goals = new ArrayList<>();
-    private final Map<String, Goal> byKey = new HashMap<>();
+    final Map<String, Goal> byKey = new HashMap<>();
     private long size;
 
     Log(Path path) throws IOException {
@@ -110,8 +112,6 @@ class Log {
         if (!parts[1].isEmpty()) byKey.put(parts[1], goal);
         return goal;
     }
-
-    Goal known(String key) { return byKey.get(key); }
 
     Goal add(String team, String key) throws IOException {
         if (goals.size() == MOST) throw new Problem(409, "The match is over.");
@@ -168,7 +168,7 @@ class Ticker {
     }
 
     synchronized Goal goal(String team, String key) throws IOException {
-        Goal known = log.known(key);
+        Goal known = log.byKey.get(key);
         if (known == null) return tell(log.add(team, key));
         if (known.team().equals(team)) return known;
         throw new Problem(422, "This Idempotency-Key came with the other team.");
@@ -358,8 +358,6 @@ interface Client {
 class Resuming {
     private static final int BASE_MS = Serve.environment("BASE_MS", 8_000, 1, 600_000);
 
-    static long fixed(int failures) { return 1_000; }
-
     static long spread(int failures) {
         long most = Math.min(3L * BASE_MS, (long) BASE_MS << Math.min(failures, 10));
         return ThreadLocalRandom.current().nextLong(most);
@@ -376,7 +374,7 @@ class Resuming {
                     Http.empty(exchange, 204);
                 });
         Crowd.mount(routes, node.port(),
-                Map.of("fixed", Resuming::fixed, "spread", Resuming::spread));
+                Map.of("fixed", failures -> 1_000, "spread", Resuming::spread));
         return node.mount(routes);
     }
 

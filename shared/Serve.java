@@ -190,7 +190,7 @@ public final class Serve {
         return Integer.parseInt(value);
     }
 
-    /// The folder for files: the one that `DATA` names, or a new one that goes when the process ends.
+    /// The folder for files: the one that `DATA` names, or a new one that goes with the process.
     public static Path data() throws IOException {
         String named = System.getenv("DATA");
         if (named != null) return Files.createDirectories(Path.of(named));

@@ -26,12 +26,14 @@ import tools.jackson.databind.JsonNode;
 public final class Crowd implements AutoCloseable {
     private static final int SIZE = 300;
     private static final Duration PATIENCE = Duration.ofSeconds(10);
+    /// Losses that follow each other faster have one cause.
+    private static final long WAVE = TimeUnit.SECONDS.toNanos(2);
     private static final long LASTS = TimeUnit.SECONDS.toNanos(5);
 
     /// @param open how many are connected
     /// @param resets how many were told that their cursor is not known
     /// @param returns how many of those that are back began their handshake in each second since
-    ///     the first one was lost
+    ///     the last wave of losses began
     public record Count(int open, long gaps, long doubles, int resets,
             List<Integer> returns) {}
 
@@ -42,7 +44,6 @@ public final class Crowd implements AutoCloseable {
     private final ScheduledExecutorService timer = Executors
             .newSingleThreadScheduledExecutor(Thread.ofPlatform().daemon().factory());
     private final String server;
-    private final int size;
     private final IntToLongFunction pause;
     private final List<Integer> returns = new ArrayList<>();
     private int open;
@@ -50,6 +51,7 @@ public final class Crowd implements AutoCloseable {
     private long doubles;
     private int resets;
     private long lostAt;
+    private long lastLostAt;
     private boolean closed;
 
     /// Comes at once.
@@ -57,14 +59,13 @@ public final class Crowd implements AutoCloseable {
     /// @param port of localhost, with `/snapshot` and `/ticker?after=`
     /// @param pause how many milliseconds one waits after so many failures in a row, from 0
     public Crowd(int size, int port, IntToLongFunction pause) {
-        this.size = size;
         this.pause = pause;
         server = "//localhost:" + port;
         for (int i = 0; i < size; i++) new Member().load();
     }
 
-    /// Serves `/_/page/crowd`: `POST /_/page/crowd/{pause}` has 300 come, in place of those that are
-    /// here, `GET` counts them as [Count], `DELETE` ends them.
+    /// Serves `/_/page/crowd`: `POST /_/page/crowd/{pause}` has 300 come, in place of those that
+    /// are here, `GET` counts them as [Count], `DELETE` ends them.
     ///
     /// @param pauses by name
     public static void mount(Routes routes, int port,
@@ -114,10 +115,12 @@ public final class Crowd implements AutoCloseable {
     }
 
     private synchronized void lost() {
-        if (open == size) {
+        long now = System.nanoTime();
+        if (lostAt == 0 || now - lastLostAt > WAVE) {
             returns.clear();
-            lostAt = System.nanoTime();
+            lostAt = now;
         }
+        lastLostAt = now;
         open--;
     }
 

@@ -12,9 +12,9 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import shared.Http;
 
-/// One answer of an event stream, read by a Java client as HTML section 9.2.6 says. It does not come
-/// back by itself. Its listener is called on one executor only, which must run one task at a time;
-/// [#close] and [#giveUp] are to be called there, too.
+/// One answer of an event stream, read by a Java client as HTML section 9.2.6 says. It does not
+/// come back by itself. Its listener is called on one executor only, which must run one task at a
+/// time; [#close] and [#giveUp] are to be called there, too.
 public final class EventStream {
     private static final String TYPE = "text/event-stream";
 

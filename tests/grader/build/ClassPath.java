@@ -2,6 +2,7 @@ package grader.build;
 
 //SOURCES ../../../shared/[A-Z]*.java
 //SOURCES ../../../shared/websocket/[A-Z]*.java
+//SOURCES ../../../shared/upstream/[A-Z]*.java
 //SOURCES ../../../shared/cable/[A-Z]*.java
 
 import grader.repo.Exercise;
