@@ -15,20 +15,20 @@
 // # 07 - Resuming
 //
 // Every connection breaks some day: a deploy, a crash, a train in a tunnel.
-// **Returns are spread in time. Resuming needs the server's cursor, and an
-// honest reset.**
+// **Spread the returns in time. To resume, use the server's cursor; and the
+// server says reset where it does not know it.**
 //
-// In 2022 a proxy restarted in front of Mattermost's own server. Every client
-// came back in the same instant, and the server froze. The remedy was a random
-// pause ([mattermost-webapp#10960](https://github.com/mattermost/mattermost-webapp/pull/10960)).
+// In 2022 so many clients came back to Mattermost's server at once that its web
+// app froze. The remedy was a random pause
+// ([mattermost-webapp#10960](https://github.com/mattermost/mattermost-webapp/pull/10960)).
 //
 // ```mermaid
 // sequenceDiagram
-//   Ticker-->>ada: goal, cursor k7-41
+//   Ticker-->>ada: goal, cursor 3f9a-41
 //   Note over Ticker: killed, and started anew
 //   Note over ada: a random pause
-//   ada->>Ticker: GET /ticker?after=k7-41
-//   Ticker-->>ada: goals k7-42, k7-43
+//   ada->>Ticker: GET /ticker?after=3f9a-41
+//   Ticker-->>ada: goals 3f9a-42, 3f9a-43
 // ```
 //
 // Here a ticker tells the goals of a handball match. It is a process of its
@@ -47,7 +47,6 @@ import java.nio.file.*;
 import java.util.*;
 import java.util.concurrent.*;
 import java.util.function.Consumer;
-import org.xnio.*;
 import shared.*;
 import shared.nodes.*;
 import shared.websocket.*;
@@ -61,11 +60,11 @@ import shared.websocket.*;
 // - **A number from a database sequence.** Transaction 7 may commit before 6.
 //   Who asks for all after 7 never gets 6.
 // - **A bare number.** A server that lost its log counts from 1 again. Then 17
-//   is another goal, or has not been yet.
+//   names another goal, or none yet.
 //
-// Ours is `EPOCH-N`. A new log begins a new epoch, at random. The number is
-// given under the lock under which the goal is stored. A client reads nothing
-// in it: it hands back what it got.
+// Ours is `EPOCH-N`. A new log draws a new epoch. (Four digits can be read; take
+// a whole UUID.) The number is given under the lock under which the goal is
+// stored. A client reads nothing in it: it hands back what it got.
 
 // %%
 @JsonInclude(JsonInclude.Include.NON_NULL) // a reset has a type only
@@ -121,7 +120,7 @@ class Log {
 
     /// All goals after a cursor, or null where it is none of this log.
     List<Goal> after(String cursor) {
-        String[] parts = cursor.split("-");
+        String[] parts = cursor.split("-", -1);
         if (parts.length != 2 || !parts[0].equals(epoch)
                 || !parts[1].matches("0|[1-9]\\d{0,5}")) return null;
         int n = Integer.parseInt(parts[1]);
@@ -138,12 +137,12 @@ class Log {
 // ## Missed, then live, in one step
 //
 // A goal that falls between "send what was missed" and "add to the listeners"
-// is lost. Were the steps the other way round, it could come twice. So both
-// are done under the lock under which goals are told.
+// is lost. Were the steps the other way round, it could come twice. So we do
+// both under one lock, which telling a goal needs, too.
 //
 // A cursor that we do not know gets `reset`. **Silence would say "you missed
-// nothing".** The client then loads the snapshot: the state, with the cursor
-// at which it is true. Both are read under one lock, too.
+// nothing".** The client leaves this connection, and loads the snapshot: the
+// state, with the cursor at which it is true. Then it comes back with that.
 //
 // ## A command that may come twice
 //
@@ -169,12 +168,9 @@ class Ticker {
 
     synchronized Goal goal(String team, String key) throws IOException {
         Goal known = log.byKey.get(key);
-        if (known == null) return tell(log.add(team, key));
-        if (known.team().equals(team)) return known;
-        throw new Problem(422, "This Idempotency-Key came with the other team.");
-    }
-
-    private Goal tell(Goal goal) {
+        if (known != null && known.team().equals(team)) return known;
+        if (known != null) throw new Problem(422, "This key came with the other team.");
+        Goal goal = log.add(team, key);
         viewers.tell(Http.JSON.writeValueAsBytes(goal));
         streams.forEach(each -> Stream.send(each, goal));
         return goal;
@@ -189,25 +185,25 @@ class Ticker {
         }
         String key = exchange.getRequestHeaders().getFirst("Idempotency-Key");
         if (key != null && !key.matches("[!-~]{1,100}")) {
-            throw new Problem(400,
-                    "An Idempotency-Key is up to 100 visible characters.");
+            throw new Problem(400, "Idempotency-Key: 1 to 100 visible characters.");
         }
         Http.json(exchange, 201, goal(team, key == null ? "" : key));
     }
 
     void close() {
         viewers.close(1001);
-        streams.forEach(IoUtils::safeClose);
+        streams.forEach(ServerSentEventConnection::shutdown);
     }
 }
 
 // %% [markdown]
 // ## Two ways to listen
 //
-// A WebSocket says its cursor in the URL. An `EventSource` says it in
-// `Last-Event-ID`, and a page that starts anew in the URL. After an end it
-// waits for as long as `retry` says, exactly: after a crash all come at once.
-// So **we draw a `retry` for each of them**.
+// A WebSocket client puts its cursor into the URL. An `EventSource` that comes
+// back sends it as `Last-Event-ID`; a page that is loaded anew uses the URL.
+// It waits for as long as `retry` says. (Browsers may wait longer; Chromium
+// does not.) One `retry` for all brings all back at once. So **we draw one for
+// each connection**.
 
 // %%
 class Viewer extends Endpoint {
@@ -235,8 +231,10 @@ interface Stream {
     static void open(Ticker ticker, HttpServerExchange exchange) {
         String inUrl = Http.query(exchange, "after");
         String header = exchange.getRequestHeaders().getFirst("Last-Event-ID");
+        String after = header == null || header.isEmpty() ? inUrl : header;
         exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream")
-                .put(Headers.CACHE_CONTROL, "no-cache");
+                .put(Headers.CACHE_CONTROL, "no-cache")
+                .put(new HttpString("X-Accel-Buffering"), "no"); // lesson 04
         if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
             exchange.setPersistent(false);
@@ -244,7 +242,7 @@ interface Stream {
                     exchange.getResponseChannel());
             Http.onGone(exchange, () -> ticker.streams.remove(own));
             own.sendRetry(ThreadLocalRandom.current().nextLong(500, 1_500));
-            ticker.join(header != null ? header : inUrl, goal -> send(own, goal),
+            ticker.join(after, goal -> send(own, goal),
                     () -> ticker.streams.add(own));
         });
     }
@@ -257,15 +255,18 @@ interface Stream {
 // %% [markdown]
 // ## The browser's side
 //
-// **Pause n is random between 0 and `base * 2^n`, at most `cap`.** Without
-// the random part all clients of a dead server knock together, however long
-// they wait. `base` is what spreads them: take the number of clients by the
-// handshakes that your server does in a second.
+// **Pause n, from 0, is random between 0 and `base * 2^n`, at most `cap`.**
+// Without the random part all clients of a dead server knock together. `base`
+// decides how thinly they are spread: 300 clients, and a server that does 40
+// handshakes a second, need 300 / 40 = 8 seconds.
 //
-// Two lines are easily wrong. The pauses begin anew only after a connection
-// that *lasted*: reset in `onopen`, they never grow when a server takes us
-// and dies at once. And each message moves the cursor, or the second drop
-// resumes where the first one did.
+// Three lines are easily wrong:
+//
+// - The pauses begin anew only after a connection that *lasted*. Reset in
+//   `onopen`, they never grow where a server accepts us and dies at once.
+// - Each message moves the cursor, or the second drop resumes at the first.
+// - A handler that is added in `onopen` to something that outlives the socket
+//   is there twice after the first return: each goal counts twice.
 
 // %%
 interface Client {
@@ -274,19 +275,15 @@ interface Client {
             const wait = (failures, base, cap = 30_000) =>
               Math.random() * Math.min(cap, base * 2 ** failures);
 
-            function follow(name, { hear, show, base = 2_000, lasts = 5_000 }) {
-              let cursor, socket, timer, openedAt = Infinity, failures = 0;
+            function follow(name, { hear, show, base = 2_000, cap, lasts = 5_000 }) {
+              let cursor, socket, openedAt = Infinity, failures = 0;
 
               async function load() {
-                try {
-                  const state = await (await fetch("/snapshot")).json();
-                  if (!state.cursor) throw new Error(state.title); // 503
-                  hear(state);
-                  cursor = state.cursor;
-                  join();
-                } catch {
-                  lost();
-                }
+                const state = await (await fetch("/snapshot")).json();
+                if (!state.cursor) throw new Error(state.title); // 503
+                hear(state);
+                cursor = state.cursor;
+                join();
               }
               function join() {
                 const query = `name=${name}&after=${encodeURIComponent(cursor)}`;
@@ -302,8 +299,9 @@ interface Client {
                   const message = JSON.parse(data);
                   if (message.type === "reset") {
                     show("reset");
-                    cursor = null;
+                    cursor = socket = null; // its end is not for us
                     own.close();
+                    lost();
                   } else {
                     hear(message);
                     cursor = message.cursor;
@@ -313,23 +311,23 @@ interface Client {
               function lost() {
                 if (performance.now() - openedAt > lasts) failures = 0;
                 openedAt = Infinity;
-                const ms = wait(failures++, base);
+                const ms = wait(failures++, base, cap);
                 show(`comes back in ${Math.round(ms)} ms`);
-                timer = setTimeout(cursor ? join : load, ms);
+                setTimeout(cursor ? join : () => load().catch(lost), ms);
               }
-              load();
+              load().catch(lost);
             }
 
             async function post(team) {
-              const key = crypto.randomUUID(); // of the goal, not of the attempt
+              const key = `"${crypto.randomUUID()}"`; // of the goal, not of the attempt
               for (let failures = 0; ; failures++) {
                 const answer = await fetch("/events", {
                   method: "POST",
                   body: JSON.stringify({ team }),
                   headers: { "Content-Type": "application/json", "Idempotency-Key": key },
-                }).catch(() => ({ status: 503 }));
+                }).catch(() => ({ status: 503, headers: new Headers() }));
                 if (answer.status < 500) return answer;
-                await pause(wait(failures, 500));
+                await pause(retryAfter(answer) + wait(failures, 500));
               }
             }
             """;
@@ -338,13 +336,14 @@ interface Client {
 // %% [markdown]
 // ## Break it
 //
-// **Kill the ticker.** For a second nobody answers. While both are on their
-// way back, goals fall. Ada resumes. Bob connects anew, and knows no cursor.
+// **Kill the ticker.** For a second, and while it starts, nobody answers. Three
+// goals fall before bob is back. Ada resumes; bob connects, without a cursor.
 //
 // **300, a fixed pause.** Three hundred more clients, in Java, resume as ada
-// does; but each comes back after one second. Look at the bars.
+// does; but each comes back after one second. They pass by the wire view, which
+// would show nothing else. A bar is a second, and counts who got in.
 //
-// **300, random pauses.** Theirs grow from a base of eight seconds.
+// **300, random pauses.** Each draws from 0 to 8 seconds, then from 0 to 16.
 //
 // **Lose the log.** The ticker is started anew with an empty file. Ada's
 // cursor is from the old epoch.
@@ -358,9 +357,9 @@ interface Client {
 class Resuming {
     private static final int BASE_MS = Serve.environment("BASE_MS", 8_000, 1, 600_000);
 
-    static long spread(int failures) {
-        long most = Math.min(3L * BASE_MS, (long) BASE_MS << Math.min(failures, 10));
-        return ThreadLocalRandom.current().nextLong(most);
+    static long spread(int failures) { // as `wait` above
+        return ThreadLocalRandom.current().nextLong(
+                Math.min(4L * BASE_MS, (long) BASE_MS << Math.min(failures, 10)));
     }
 
     static HttpHandler routes() throws IOException {
@@ -401,7 +400,8 @@ class Resuming {
 // %% [markdown]
 // ## Try it
 //
-// 1. `curl -N localhost:8007/events`, and kill the ticker. Which id came last?
+// 1. `curl -N localhost:8007/events` while the page is in view, and kill the
+//    ticker. Which id came last? With it in place of ID,
 //    `curl -N localhost:8007/events -H 'Last-Event-ID: ID'` goes on after it.
 // 2. `BASE_MS=1000 jbang lessons/07_resuming.java`: how many of the 300 come
 //    in the fullest second now?
@@ -412,9 +412,9 @@ class Resuming {
 //   second. How many of them can it take?
 // - What does your client do when it comes back: does it know what it missed,
 //   and does the server say so when it does not?
-// - Search your code for a retry that is started in `onopen`, or without a
-//   random part.
+// - Search your code for a back-off that is reset in `onopen`, for a handler
+//   that is added there, and for a retry without a random part.
 //
 // `./jbang notebook 07` opens these cells in Jupyter or `jshell`. There,
 // `Serve.start(8007, Resuming.routes()).port` shows 8007, the page's port. The
-// ticker runs from the file: what you change in its cells shows in a script.
+// ticker is a second process: it runs the file, and not your cells.

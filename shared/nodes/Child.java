@@ -6,7 +6,6 @@ import io.undertow.server.handlers.proxy.LoadBalancingProxyClient;
 import io.undertow.server.handlers.proxy.ProxyHandler;
 import io.undertow.util.Headers;
 import io.undertow.util.SameThreadExecutor;
-import java.io.BufferedReader;
 import java.io.File;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -35,7 +34,7 @@ import shared.cable.Cable;
 /// the lesson's own class once more: that one's `main` asks [#isChild]. It ends with the first
 /// process, however that ends.
 public final class Child {
-    private static final String NODE = "NODE";
+    private static final String NODE = "ON_THE_WIRE_NODE";
     private static final List<String> OPTIONS =
             List.of("--sun-misc-unsafe-memory-access",
                     "-XX:SharedArchiveFile", "-Xshare", "-Xlog", "-XX:-PrintWarnings",
@@ -48,6 +47,8 @@ public final class Child {
     private final CompletableFuture<?> begun = new CompletableFuture<>();
     private final Cable cable;
     private Process process;
+    /// Until it is ready, and while it runs; null where it does not.
+    private CompletableFuture<?> launch;
     private volatile HttpHandler way;
 
     /// @param main the name of the lesson's class
@@ -87,39 +88,50 @@ public final class Child {
 
     /// Starts it where it does not run, when what ran before has ended.
     ///
-    /// @return when it is ready
+    /// @return when it is ready; exceptional where it could not be started
     public synchronized CompletableFuture<?> start() {
-        if (way != null) return CompletableFuture.completedFuture(null);
+        if (launch != null) return launch;
         var ended = process == null ? CompletableFuture.completedFuture(null)
                 : process.onExit();
-        return ended.thenRunAsync(this::launch);
+        launch = ended.thenRunAsync(this::launch,
+                task -> Thread.ofPlatform().daemon().start(task));
+        launch.whenComplete((ready, fault) -> begun.complete(null));
+        return launch;
     }
 
     /// Ends it by SIGKILL: nothing in it runs any more, and no client is told.
     ///
     /// @return when it has ended
     public synchronized CompletableFuture<?> kill() {
-        way = null;
+        forget();
         if (process == null) return CompletableFuture.completedFuture(null);
         process.destroyForcibly();
         return process.onExit();
     }
 
     /// Ends it in order, or by SIGKILL where it takes too long.
-    public synchronized void stop() {
-        way = null;
-        if (process == null) return;
-        process.destroy();
+    public void stop() {
+        Process last;
+        synchronized (this) {
+            forget();
+            last = process;
+        }
+        if (last == null) return;
+        last.destroy();
         try {
-            if (process.waitFor(STOP_MS, TimeUnit.MILLISECONDS)) return;
+            if (last.waitFor(STOP_MS, TimeUnit.MILLISECONDS)) return;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
-        process.destroyForcibly();
+        last.destroyForcibly();
     }
 
-    private synchronized void launch() {
-        if (way != null) return;
+    private synchronized void forget() {
+        way = null;
+        launch = null;
+    }
+
+    private void launch() {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString()));
         ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
@@ -133,26 +145,40 @@ public final class Child {
         builder.environment().putAll(environment);
         builder.environment().putAll(Map.of(NODE, "1", "PORT", "0",
                 "PUBLIC", "http://localhost:" + cable.port()));
+        Process started = null;
         try {
-            Process started = process = builder.start();
-            BufferedReader output = started.inputReader();
-            String ready = output.readLine();
+            synchronized (this) {
+                if (launch == null) return;
+                started = process = builder.start();
+            }
+            String ready = started.inputReader().readLine();
             if (ready == null) throw new IOException("it ended before it was ready");
-            int port = Integer.parseInt(ready.replaceAll(".*:(\\d+)/", "$1"));
-            cable.target(port);
-            var client = new LoadBalancingProxyClient()
-                    .addHost(URI.create("http://127.0.0.1:" + port))
-                    .setConnectionsPerThread(MOST_CONNECTIONS);
-            HttpHandler own = way = ProxyHandler.builder().setProxyClient(client)
-                    .setRewriteHostHeader(true).setMaxRequestTime(-1).build();
-            started.onExit().thenRun(() -> {
-                if (way == own) way = null;
-            });
+            opened(started, Integer.parseInt(ready.replaceAll(".*:(\\d+)/", "$1")));
         } catch (IOException e) {
-            System.err.println("The second process did not start: " + e.getMessage());
-        } finally {
-            begun.complete(null);
+            synchronized (this) {
+                if (process == started && launch != null) {
+                    System.err.println("The second process did not start: "
+                            + e.getMessage());
+                    forget();
+                }
+            }
+            throw new UncheckedIOException(e);
         }
+    }
+
+    private synchronized void opened(Process started, int port) {
+        if (process != started || launch == null) return;
+        cable.target(port);
+        var client = new LoadBalancingProxyClient()
+                .addHost(URI.create("http://127.0.0.1:" + port))
+                .setConnectionsPerThread(MOST_CONNECTIONS);
+        way = ProxyHandler.builder().setProxyClient(client)
+                .setRewriteHostHeader(true).setMaxRequestTime(-1).build();
+        started.onExit().thenRun(() -> {
+            synchronized (this) {
+                if (process == started) forget();
+            }
+        });
     }
 
     /// In `jshell` the classes of a lesson are not on the class path of the process.
@@ -197,7 +223,10 @@ public final class Child {
 
     private static void later(HttpServerExchange exchange, CompletableFuture<?> done,
             HttpHandler then) {
+        HttpHandler failed = same -> Http.problem(same, new Problem(503,
+                "The second process did not start; the terminal says why."));
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> done.whenComplete(
-                (ok, fault) -> exchange.dispatch(exchange.getIoThread(), then)));
+                (ok, fault) -> exchange.dispatch(exchange.getIoThread(),
+                        fault == null ? then : failed)));
     }
 }

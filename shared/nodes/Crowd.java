@@ -181,12 +181,13 @@ public final class Crowd implements AutoCloseable {
         @Override
         public CompletionStage<?> onText(WebSocket from, CharSequence part,
                 boolean last) {
+            if (from != socket) return null;
             text.append(part);
             if (last) {
                 take(Http.JSON.readTree(text.toString()));
                 text.setLength(0);
             }
-            from.request(1);
+            if (socket != null) from.request(1);
             return null;
         }
 
@@ -211,17 +212,16 @@ public final class Crowd implements AutoCloseable {
 
         @Override
         public CompletionStage<?> onClose(WebSocket from, int code, String reason) {
-            ended();
+            if (from == socket) ended();
             return null;
         }
 
         @Override
         public void onError(WebSocket from, Throwable broken) {
-            ended();
+            if (from == socket) ended();
         }
 
         private void ended() {
-            if (socket == null) return;
             socket = null;
             if (System.nanoTime() - openedAt > LASTS) failures = 0;
             lost();

@@ -43,8 +43,12 @@ const cable = {
 
 /** The second process of a lesson that has one; each resolves when it has ended, or is ready. */
 const node = {
-  kill: () => send("POST", "/_/page/node/kill"),
-  start: () => send("POST", "/_/page/node/start"),
+  kill: () => node.ask("kill"),
+  start: () => node.ask("start"),
+  async ask(action) {
+    const answer = await send("POST", `/_/page/node/${action}`);
+    if (!answer.ok) throw new Error((await answer.json()).detail);
+  },
 };
 
 /** The experiment that was begun last, and where the prose about it shows what came of it. */

@@ -33,9 +33,11 @@ public final class EventStream {
         /// The answer is 200 and an event stream.
         void opened();
 
-        /// Some bytes came, a comment perhaps, or half of an event.
+        /// Some bytes came: the head of the answer, a comment perhaps, or half of an event.
         void heard();
 
+        /// An event with data.
+        ///
         /// @param type `message` where the event has none
         /// @param id null where the event has none
         void event(String type, String id, String data);
@@ -105,6 +107,7 @@ public final class EventStream {
         if (over) return;
         status = 200;
         openedAt = System.nanoTime();
+        listener.heard();
         listener.opened();
     }
 

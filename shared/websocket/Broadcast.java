@@ -150,8 +150,10 @@ public final class Broadcast {
         return new Member(session, config);
     }
 
-    /// From now on the member hears what is told.
+    /// From now on the member hears what is told. One that was closed meanwhile is left out; call
+    /// this on its I/O thread.
     public synchronized void add(Member member) {
+        if (!member.session.isOpen()) return;
         member.at = last;
         circle(member).members.add(member);
     }

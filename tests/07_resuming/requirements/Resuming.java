@@ -25,9 +25,9 @@ final class Resuming extends Requirements {
     private static final int SILENCE_MS = 400;
     private static final int LONG_MS = 600_000;
     private static final int MOST_SCALE = 4;
-    /// At the cap, half of all right pauses are under three quarters of it, and one in four above
-    /// seven eighths.
+    /// How many pauses at the cap. One in four is above 7/8 of it, and in 4,096 all six.
     private static final int AT_CAP = 6;
+    private static final int ROUNDS = 4;
     private static final String PAUSE =
             "The nth pause is from half to all of min(CAP_MS, BASE_MS * 2^(n-1)).";
     private static final String ONE =
@@ -38,8 +38,11 @@ final class Resuming extends Requirements {
     private Upstream.Call call;
     private long endedAt;
     private int scale;
-    /// Whether what failed may have been the grader's own delay.
-    private boolean mayBeLate;
+    private boolean isTooLong;
+    /// The longest that a request took which was due at once, in milliseconds.
+    private double latest;
+    /// Between two bytes of the agency that were to keep a connection, in milliseconds.
+    private double longestGap;
 
     /// Starts the program anew, with an agency of its own, which it follows.
     private void begin(int silenceMs) {
@@ -63,8 +66,10 @@ final class Resuming extends Requirements {
 
     private void follow() {
         keys.clear();
+        long began = System.nanoTime();
         post("/follow", null).expect(204, DONE_ALREADY);
         expectStream(null, "Who begins anew has no cursor.");
+        latest = Math.max(latest, (call.at - began) / 1e6);
     }
 
     private void note(String what) {
@@ -161,22 +166,27 @@ final class Resuming extends Requirements {
         return Math.min(scale * CAP_MS, scale * BASE_MS << n - 1);
     }
 
-    /// Whether what was too long may be the grader's fault shows at longer times.
-    private void expectBelow(double most, double took, String what, String likely) {
+    private void expectBelow(int most, double took, String what, String likely) {
         if (took < most) return;
-        mayBeLate = true;
-        throw transcript.failure(what + " under " + Math.round(most) + " ms",
+        isTooLong = true;
+        throw transcript.failure(what + " under " + most + " ms",
                 Math.round(took) + " ms", -1, likely);
     }
 
+    /// What is too long may be so because the machine is busy. Where a request that is due at once
+    /// took a good part of a pause, the check runs again with longer ones.
     private void inTimes(Runnable check) {
-        for (scale = 1; true; scale *= 2) {
+        for (scale = Math.clamp(Patience.ms(1_000) / 1_000, 1, MOST_SCALE); true;
+                scale *=
+                        2) {
+            latest = 0;
+            isTooLong = false;
             try {
-                mayBeLate = false;
                 check.run();
                 return;
             } catch (Failure failure) {
-                if (!mayBeLate || scale == MOST_SCALE) throw failure;
+                boolean isLate = latest > scale * BASE_MS / 4;
+                if (!isTooLong || !isLate || scale >= MOST_SCALE) throw failure;
             }
         }
     }
@@ -226,17 +236,22 @@ final class Resuming extends Requirements {
     void pauses() {
         inTimes(() -> {
             begin(LONG_MS);
-            double sum = 0;
+            double third = Double.MAX_VALUE;
             double least = Double.MAX_VALUE;
-            for (int n = 1; n <= 4 + AT_CAP; n++) {
-                answer(n % 2 == 0 ? 500 : 503);
-                double took = pause(n, null);
-                if (n <= 3) sum += took;
-                if (n > 4) least = Math.min(least, took);
+            for (int round = 1; round <= ROUNDS; round++) {
+                int most = round < ROUNDS ? 3 : 4 + AT_CAP;
+                for (int n = 1; n <= most; n++) {
+                    answer(n % 2 == 0 ? 500 : 503);
+                    double took = pause(n, null);
+                    if (n == 3) third = Math.min(third, took);
+                    if (n > 4) least = Math.min(least, took);
+                }
+                if (round == ROUNDS) break;
+                transcript.afresh();
+                follow();
             }
-            expectBelow(7 * scale * BASE_MS, sum, "the first three pauses together",
-                    PAUSE);
-            expectBelow(scale * CAP_MS * 7 / 8, least,
+            expectBelow(limit(3), third, "one of " + ROUNDS + " third pauses", PAUSE);
+            expectBelow(limit(9) * 7 / 8, least,
                     "one of " + AT_CAP + " pauses at the cap",
                     "At the cap, too, they are random: from half to all of it.");
             answer(503, "Retry-After", "1");
@@ -255,7 +270,7 @@ final class Resuming extends Requirements {
     void ends() {
         inTimes(() -> {
             begin(LONG_MS);
-            for (int n = 1; n <= 4; n++) {
+            for (int n = 1; n <= 6; n++) { // longer than STABLE_MS together
                 open();
                 item(null);
                 if (n % 2 == 0) reset();
@@ -267,25 +282,19 @@ final class Resuming extends Requirements {
             note("it keeps the connection for " + 2 * scale * STABLE_MS + " ms");
             call.isLeft(2 * scale * STABLE_MS);
             end();
-            double sum = pause(1, null);
+            expectBelow(limit(9) / 2, pause(1, null),
+                    "after a connection that lasted, a pause",
+                    "A connection that was open for STABLE_MS begins the count anew.");
             for (int n = 2; n <= 3; n++) {
                 answer(503);
-                sum += pause(n, null);
+                pause(n, null);
             }
-            expectBelow(7 * scale * BASE_MS, sum,
-                    "after a connection that lasted, three pauses together",
-                    "A connection that was open for STABLE_MS begins the count anew.");
         });
         for (int status : List.of(204, 401, 410)) {
             transcript.afresh();
             follow();
             answer(status);
-            Upstream.Call again = agency.next(3 * scale * BASE_MS);
-            if (again != null) {
-                again.end();
-                throw transcript.failure("no request any more", "GET " + again.path, -1,
-                        status + " is final.");
-            }
+            expectNoMore(status + " is final.");
             expectState("ended", status + " is final.");
         }
     }
@@ -334,6 +343,13 @@ final class Resuming extends Requirements {
         item(word(4));
         expectNews("Of the snapshot, news with a new key are added.");
         expectState("live", DONE_ALREADY);
+        expectNoMore(ONE);
+    }
+
+    private void expectNoMore(String likely) {
+        Upstream.Call more = agency.next(limit(9) / 2);
+        if (more == null) return;
+        throw transcript.failure("no request any more", "GET " + more.path, -1, likely);
     }
 
     private void expectSnapshot(String likely) {
@@ -351,12 +367,12 @@ final class Resuming extends Requirements {
         scale = 1;
         int silence = Math.min(Patience.ms(SILENCE_MS), 4 * SILENCE_MS);
         for (int more = 2; true; more--, silence *= 2) {
+            longestGap = 0;
             try {
-                mayBeLate = false;
                 silence(silence);
                 return;
             } catch (Failure failure) {
-                if (!mayBeLate || more == 0) throw failure;
+                if (more == 0 || longestGap < silence * 0.8) throw failure;
             }
         }
     }
@@ -371,16 +387,14 @@ final class Resuming extends Requirements {
         for (int i = 0; i < 10; i++) {
             boolean left = call.isLeft(silenceMs / 3);
             call.write(i % 2 == 0 ? ": still" : " here\n");
-            long now = System.nanoTime();
-            if (now - wrote > silenceMs * 800_000L) mayBeLate = true;
-            wrote = now;
+            longestGap = Math.max(longestGap, (System.nanoTime() - wrote) / 1e6);
+            wrote = System.nanoTime();
             if (left) {
                 throw transcript.failure("the connection stays",
                         "it was left while bytes came", -1,
                         "Each byte begins the time anew: take the old timer back.");
             }
         }
-        mayBeLate = false;
         item(null);
         wrote = System.nanoTime();
         expectNews(DONE_ALREADY);

@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -107,6 +108,7 @@ public final class Node implements Stage.Member {
             ProcessHandle.current().pid() + "-"
                     + HexFormat.of().formatHex(randomBytes());
     private final Process process;
+    private final List<Thread> readers;
     private final CompletableFuture<Integer> ready = new CompletableFuture<>();
     private final List<Integer> readyPorts = new ArrayList<>();
     private final StringBuilder output = new StringBuilder();
@@ -149,12 +151,13 @@ public final class Node implements Stage.Member {
             RUNNING.add(this);
         }
         process.getOutputStream().close();
-        Thread.ofPlatform().daemon()
-                .start(() -> read(process.getInputStream(), output,
-                        this::lookForReady));
-        Thread.ofPlatform().daemon()
-                .start(() -> read(process.getErrorStream(), errors,
-                        this::lookForException));
+        readers = List.of(
+                Thread.ofPlatform().daemon()
+                        .start(() -> read(process.getInputStream(), output,
+                                this::lookForReady)),
+                Thread.ofPlatform().daemon()
+                        .start(() -> read(process.getErrorStream(), errors,
+                                this::lookForException)));
         process.onExit().thenAccept(ended -> ready.complete(-1));
     }
 
@@ -274,6 +277,7 @@ public final class Node implements Stage.Member {
                     + " MiB of output. Is there a loop that prints?";
         }
         if (!awaitEnd(2)) return "It ended " + when + ".";
+        awaitWords();
         int code = process.exitValue();
         if (text(output).contains("Terminating due to java.lang.OutOfMemoryError")) {
             return "It ran out of memory " + when + ": it may use " + HEAP_MB
@@ -292,6 +296,16 @@ public final class Node implements Stage.Member {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             return false;
+        }
+    }
+
+    /// What it wrote is read on other threads, which may be later than its end. A grandchild may keep
+    /// their pipes open.
+    private void awaitWords() {
+        try {
+            for (Thread each : readers) each.join(Duration.ofSeconds(2));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
