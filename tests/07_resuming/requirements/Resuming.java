@@ -22,12 +22,12 @@ final class Resuming extends Requirements {
     private static final int BASE_MS = 50;
     private static final int CAP_MS = 8 * BASE_MS;
     private static final int STABLE_MS = 300;
-    private static final int SILENCE_MS = 400;
+    private static final int SILENCE_MS = 300;
     private static final int LONG_MS = 600_000;
     private static final int MOST_SCALE = 4;
     /// How many pauses at the cap. One in four is above 7/8 of it, and in 4,096 all six.
     private static final int AT_CAP = 6;
-    private static final int ROUNDS = 4;
+    private static final int ROUNDS = 3;
     private static final String PAUSE =
             "The nth pause is from half to all of min(CAP_MS, BASE_MS * 2^(n-1)).";
     private static final String ONE =
@@ -44,10 +44,12 @@ final class Resuming extends Requirements {
     /// Between two bytes of the agency that were to keep a connection, in milliseconds.
     private double longestGap;
 
-    /// Starts the program anew, with an agency of its own, which it follows.
+    /// Has the program follow an agency. It is started anew where it needs other settings, or where
+    /// nobody knows what it is doing.
     private void begin(int silenceMs) {
-        stage.end("upstream");
+        if (!stage.upstream().isSettled) stage.end("upstream");
         agency = stage.upstream();
+        agency.isSettled = false;
         Map<String, String> settings = new LinkedHashMap<>();
         settings.put("BASE_MS", "" + scale * BASE_MS);
         settings.put("CAP_MS", "" + scale * CAP_MS);
@@ -55,10 +57,11 @@ final class Resuming extends Requirements {
         settings.put("SILENCE_MS", "" + silenceMs);
         settings.put("UPSTREAM",
                 "http://127.0.0.1:" + agency.port() + "/wire/stream");
-        node = stage.start(Stage.A, settings);
+        node = stage.node(Stage.A, settings);
         transcript.afresh();
-        settings.put("UPSTREAM", "http://localhost:4000/wire/stream");
-        transcript.act(settings.entrySet().stream().map(Object::toString)
+        Map<String, String> shown = new LinkedHashMap<>(settings);
+        shown.put("UPSTREAM", "http://localhost:4000/wire/stream");
+        transcript.act(shown.entrySet().stream().map(Object::toString)
                 .collect(Collectors.joining(" "))
                 + " ./jbang exercises/07_resuming.java");
         follow();
@@ -173,9 +176,11 @@ final class Resuming extends Requirements {
                 Math.round(took) + " ms", -1, likely);
     }
 
-    /// What is too long may be so because the machine is busy. Where a request that is due at once
-    /// took a good part of a pause, the check runs again with longer ones.
+    /// What is too long may be so by chance, or because the machine is busy: the check runs again
+    /// with longer pauses, and once more where a request that was due at once took a good part of
+    /// one.
     private void inTimes(Runnable check) {
+        int times = 0;
         for (scale = Math.clamp(Patience.ms(1_000) / 1_000, 1, MOST_SCALE); true;
                 scale *=
                         2) {
@@ -186,7 +191,8 @@ final class Resuming extends Requirements {
                 return;
             } catch (Failure failure) {
                 boolean isLate = latest > scale * BASE_MS / 4;
-                if (!isTooLong || !isLate || scale >= MOST_SCALE) throw failure;
+                if (!isTooLong || times++ > 0 && !isLate
+                        || scale >= MOST_SCALE) throw failure;
             }
         }
     }
@@ -229,6 +235,7 @@ final class Resuming extends Requirements {
         open();
         item("b1");
         expectNews("Who begins anew has no news.");
+        agency.isSettled = true;
     }
 
     @Requirement(id = "07.2", points = 3, todo = 1)
@@ -263,6 +270,7 @@ final class Resuming extends Requirements {
                         "`Retry-After` may ask for more than the limit, and gets it.");
             }
         });
+        agency.isSettled = true;
     }
 
     @Requirement(id = "07.3", points = 3, todo = 2)
@@ -297,6 +305,7 @@ final class Resuming extends Requirements {
             expectNoMore(status + " is final.");
             expectState("ended", status + " is final.");
         }
+        agency.isSettled = true;
     }
 
     @Requirement(id = "07.4", points = 3, todo = 3)
@@ -344,6 +353,7 @@ final class Resuming extends Requirements {
         expectNews("Of the snapshot, news with a new key are added.");
         expectState("live", DONE_ALREADY);
         expectNoMore(ONE);
+        agency.isSettled = true;
     }
 
     private void expectNoMore(String likely) {
@@ -384,7 +394,7 @@ final class Resuming extends Requirements {
         item(cursor);
         note("each " + silenceMs / 3 + " ms it sends half of a comment");
         long wrote = System.nanoTime();
-        for (int i = 0; i < 10; i++) {
+        for (int i = 0; i < 8; i++) {
             boolean left = call.isLeft(silenceMs / 3);
             call.write(i % 2 == 0 ? ": still" : " here\n");
             longestGap = Math.max(longestGap, (System.nanoTime() - wrote) / 1e6);

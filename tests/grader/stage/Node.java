@@ -299,8 +299,8 @@ public final class Node implements Stage.Member {
         }
     }
 
-    /// What it wrote is read on other threads, which may be later than its end. A grandchild may keep
-    /// their pipes open.
+    /// What it wrote is read on other threads, which may be later than its end. A grandchild may
+    /// keep their pipes open.
     private void awaitWords() {
         try {
             for (Thread each : readers) each.join(Duration.ofSeconds(2));

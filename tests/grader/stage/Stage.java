@@ -58,6 +58,12 @@ public final class Stage implements AutoCloseable {
         return start(name, settings.getOrDefault(name, Map.of()));
     }
 
+    /// A running node with these settings, started anew where it has others.
+    public Node node(String name, Map<String, String> settings) {
+        return settings.equals(this.settings.get(name)) ? node(name)
+                : start(name, settings);
+    }
+
     /// Starts a node, anew where it runs already; another port, the same folder.
     ///
     /// @param settings environment variables; they hold for its later starts, too

@@ -127,6 +127,10 @@ public final class Upstream implements Stage.Member {
         }
     }
 
+    /// A requirement has come to its end with every request that there was, so that the next one
+    /// may go on with the same program.
+    public boolean isSettled;
+
     private final Set<Socket> open = ConcurrentHashMap.newKeySet();
     private final BlockingQueue<Call> calls = new LinkedBlockingQueue<>();
     private final Reception reception = new Reception(this::read);
