@@ -326,6 +326,7 @@ class Agency {
             var own = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
             Http.onGone(exchange, () -> streams.remove(own));
+            own.sendRetry(1_000); // so that the head goes at once
             synchronized (this) {
                 boolean isKnown = last != null && last.startsWith(epoch + ":");
                 if (last != null && !isKnown) own.send("{}", "reset", null, null);

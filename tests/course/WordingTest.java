@@ -94,7 +94,8 @@ class WordingTest {
                 .replaceAll("(/orders/|/builds/)\\w+", "$1(id)")
                 .replaceAll("(\"id\":\")\\w+(?=\",\"version)", "$1(id)")
                 .replaceAll("\\(\\d+ steps before\\)", "(some steps before)")
-                .replaceAll("(\"type\":\"sleep\",\"ms\":|BEAT_MS=)\\d+", "$1(ms)")
+                .replaceAll("(\"type\":\"sleep\",\"ms\":|[A-Z]_MS=)\\d+", "$1(ms)")
+                .replaceAll("\\b\\d+ (to \\d+ )?ms\\b", "(some) ms")
                 .replaceAll(":\\d{5}\\b", ":(port)");
     }
 }
