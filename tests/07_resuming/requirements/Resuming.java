@@ -194,8 +194,8 @@ final class Resuming extends Requirements {
                 Math.round(took) + " ms", -1, likely);
     }
 
-    /// What is too long may be so by chance, or because the machine is busy: it is checked once more,
-    /// with longer pauses. On a busy machine they are long from the start.
+    /// What is too long may be so by chance, or because the machine is busy: it is checked once
+    /// more, with longer pauses. On a busy machine they are long from the start.
     private void inTimes(Runnable check) {
         int first = Math.clamp((Patience.ms(1_000) + 999) / 1_000, 1, MOST_SCALE);
         for (scale = first; true; scale *= 2) {
@@ -265,9 +265,7 @@ final class Resuming extends Requirements {
                     if (n == 3) third = Math.min(third, took);
                     if (n > 4) least = Math.min(least, took);
                 }
-                if (round == ROUNDS) break;
-                transcript.afresh();
-                follow();
+                if (round < ROUNDS) follow();
             }
             expectBelow(limit(3), third, "one of " + ROUNDS + " third pauses", PAUSE);
             expectBelow(limit(9) * 7 / 8, least,
