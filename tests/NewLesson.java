@@ -29,7 +29,7 @@ import shared.course.Course;
             "  ./jbang new-lesson 06 heartbeats --title Heartbeats"})
 class NewLesson implements Callable<Integer> {
     private static final String LIST = "shared/course/Course.java";
-    private static final String END = "Set.of()));";
+    private static final String END = ");\n\n    private Course() {}";
 
     @Parameters(index = "0", paramLabel = "NN",
             description = "The next number.") String number;
@@ -62,13 +62,13 @@ class NewLesson implements Callable<Integer> {
             }
         }
         String list = Repo.read(Repo.root().resolve(LIST));
-        if (!list.contains(END)) return fail(LIST + " does not end with " + END);
+        if (!list.contains(END)) return fail(LIST + " does not end with its list.");
         files.put(LIST, list.replace(END, """
-                Set.of()),
+                ,
                             new Lesson("%s", "%s",
                                     "%s",
-                                    "%s", Set.of()));""".formatted(lesson.name(),
-                lesson.title(), lesson.shows(), lesson.exercise())));
+                                    "%s", Set.of())""".formatted(lesson.name(),
+                lesson.title(), lesson.shows(), lesson.exercise()) + END));
         for (var each : files.entrySet()) {
             Path file = Repo.root().resolve(each.getKey());
             Files.createDirectories(file.getParent());

@@ -961,14 +961,22 @@ class WebsocketTest {
                       states.length = 0;
                       twin.join();
                       await until("open");
-                      const { online } = await (await fetch("/online")).json();
+                      const count = async (wanted) => {
+                        let online;
+                        for (let i = 0; i < 500 && online !== wanted; i++) {
+                          ({ online } = await (await fetch("/online")).json());
+                          await pause(20);
+                        }
+                        return online;
+                      };
+                      const during = await count(3);
                       twin.leave();
                       await until("left, 1000");
                       dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
                       await pause(200);
-                      return [online, ...states];
+                      return [during, ...states, await count(2)];
                     }""");
-            assertEquals("[3, open, left, 1000]",
+            assertEquals("[3, open, left, 1000, 2]",
                     states.toString(),
                     "ada, bob and one eve; who has left does not come back");
             int fullest = (int) chromium.page.evaluate("""
