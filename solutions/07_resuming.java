@@ -349,12 +349,12 @@ class Resuming {
     static HttpHandler routes() {
         Mirror mirror = new Mirror();
         Agency agency = new Agency();
+        HttpHandler news = exchange -> later(exchange,
+                () -> Http.json(exchange, 200, mirror.news()));
         return new Routes()
                 .page("07_resuming")
-                .get("/news", exchange -> later(exchange,
-                        () -> Http.json(exchange, 200, mirror.news())))
-                .get("/_/page/news", exchange -> later(exchange, // not on the wire
-                        () -> Http.json(exchange, 200, mirror.news())))
+                .get("/news", news)
+                .get("/_/page/news", news) // not on the wire
                 .post("/follow", (exchange, body) -> later(exchange, () -> {
                     mirror.follow(upstream(exchange));
                     Http.empty(exchange, 204);

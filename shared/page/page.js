@@ -26,6 +26,16 @@ const pause = (ms, signal) => new Promise((resolve) => {
   }
 });
 
+/** How long it has been since a time of performance.now(), in words. */
+const since = (start) => milliseconds(performance.now() - start);
+
+/** Looks until it is so; `what` says in an error what was waited for. */
+async function until(what, isSo, ms = 10_000) {
+  for (const start = performance.now(); !await isSo(); await pause(50)) {
+    if (performance.now() - start > ms) throw new Error(`${what}: not within ${ms / 1_000} s`);
+  }
+}
+
 /** Sends a JSON body; an undefined body is none. */
 const send = (method, path, body) => fetch(path, {
   method,

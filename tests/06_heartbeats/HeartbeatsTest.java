@@ -199,18 +199,11 @@ class HeartbeatsTest {
                 .expecting("http://localhost:" + cablePort() + "/board")) {
             chromium.see("#gauges", "2 riders");
             chromium.screenshot("06-wide-light");
-            experiment(chromium, "naive", "her page says open.*still counts her");
-            experiment(chromium, "freeze", "The server let ada go.*Her page gave");
-            experiment(chromium, "stream",
+            chromium.experiment("naive", "her page says open.*still counts her");
+            chromium.experiment("freeze", "The server let ada go.*Her page gave");
+            chromium.experiment("stream",
                     "The reader noticed the silence.*predicted: its reader. Right");
-            experiment(chromium, "visits", "counts 0 of them");
+            chromium.experiment("visits", "counts 0 of them");
         }
-    }
-
-    private static void experiment(Chromium chromium, String button, String outcome) {
-        chromium.click(button);
-        chromium.page.locator("#outcome .guess").first().click();
-        chromium.see("#outcome", outcome);
-        chromium.see("#outcome", "You predicted");
     }
 }

@@ -267,19 +267,12 @@ class ResumingTest {
             chromium.see("#ada", "open");
             chromium.see("#bob", "open");
             chromium.screenshot("07-wide-light");
-            experiment(chromium, "kill", "predicted: ada's. Right");
-            experiment(chromium, "twice", "With one key.*It was: 3");
-            experiment(chromium, "lose", "The ticker said reset.*It was: reset");
-            experiment(chromium, "unavailable", "closed for good.*It was: gives up");
-            experiment(chromium, "fixed", "0 gaps, and 0 doubles");
-            experiment(chromium, "spread", "0 gaps, and 0 doubles");
+            chromium.experiment("kill", "predicted: ada's. Right");
+            chromium.experiment("twice", "With one key.*It was: 3");
+            chromium.experiment("lose", "The ticker said reset.*It was: reset");
+            chromium.experiment("unavailable", "closed for good.*It was: gives up");
+            chromium.experiment("fixed", "0 gaps, and 0 doubles");
+            chromium.experiment("spread", "0 gaps, and 0 doubles");
         }
-    }
-
-    private static void experiment(Chromium chromium, String button, String outcome) {
-        chromium.click(button);
-        chromium.page.locator("#outcome .guess").first().click();
-        chromium.see("#outcome", outcome);
-        chromium.see("#outcome", "You predicted");
     }
 }

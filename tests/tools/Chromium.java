@@ -115,6 +115,15 @@ final class Chromium implements AutoCloseable {
         page.locator("#" + id).click();
     }
 
+    /// Presses the button of an experiment that asks for a prediction, takes the first one, and
+    /// waits for what came of it.
+    void experiment(String button, String outcome) {
+        click(button);
+        page.locator("#outcome .guess").first().click();
+        see("#outcome", outcome);
+        see("#outcome", "You predicted");
+    }
+
     String text(String selector) {
         return page.locator(selector).first().textContent().strip();
     }

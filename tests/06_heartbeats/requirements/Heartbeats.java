@@ -18,7 +18,6 @@ import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
@@ -166,16 +165,6 @@ final class Heartbeats extends Requirements {
                 likely);
     }
 
-    /// Polls until it is so, and expects it.
-    private void expectSoon(String expected, Predicate<JsonNode> so,
-            String likely) {
-        HttpConnection line = connect(null);
-        Stage.until(transcript.soon,
-                () -> so.test(line.ask("GET", "/meters", null).json()));
-        Answer meters = get("/meters");
-        if (!so.test(meters.json())) throw meters.failure(expected, -1, likely);
-    }
-
     @Requirement(id = "06.1", points = 1, todo = 1)
     @DisplayName("a healthy meter comes, is read, says goodbye, and is forgotten")
     void healthy() {
@@ -216,7 +205,7 @@ final class Heartbeats extends Requirements {
         for (int i = 0; i < VISITS; i++) visit("visitor" + i, i % 2 == 0);
         transcript
                 .step("(" + VISITS + " meters come and go, each other one by a reset)");
-        expectSoon("as many meters and timers as before: " + before,
+        expectSoon("/meters", "as many meters and timers as before: " + before,
                 now -> now.path("meters").size() == before.path("meters").size()
                         && now.path("timers").equals(before.path("timers")),
                 "A timer that nobody needs any more must be cancelled.");
@@ -249,7 +238,8 @@ final class Heartbeats extends Requirements {
         expectTold(1, "here", name, "It was here already, so nobody has come.");
         fresh.say(reading(number(1, 900)));
         hears("reading", name, "The new connection is as good as the old one was.");
-        expectSoon("at most one timer for each meter that has come: " + before,
+        expectSoon("/meters",
+                "at most one timer for each meter that has come: " + before,
                 now -> spare(now) <= spare(before),
                 "Nobody needs the old meter's timer any more.");
         WebSocketClient other = join(name + "b");
@@ -314,7 +304,8 @@ final class Heartbeats extends Requirements {
             long gone2 = goneWithin(5, shorter.name, reader, replaced);
             expectAfter(again + 3L * beat * 1_000_000, gone2, shorter.name, replaced);
             expectTold(0, "gone", longer.name, "It sleeps for ten minutes.");
-            expectSoon("at most one timer for each meter", now -> spare(now) == 0,
+            expectSoon("/meters", "at most one timer for each meter",
+                    now -> spare(now) == 0,
                     "A new sleep sets a new timer. What becomes of the old one?");
         });
     }

@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.MethodOrderer;
@@ -29,6 +30,7 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.platform.engine.support.store.Namespace;
 import org.junit.platform.launcher.LauncherSession;
 import shared.Graded;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /// What the requirements of every exercise use: the running submission, a client that notes what it
@@ -181,6 +183,18 @@ public abstract class Requirements {
         try (HttpConnection alone = connect(null)) {
             return alone.ask(method, path, body, headers);
         }
+    }
+
+    /// Polls until an answer's JSON is right, and expects it.
+    ///
+    /// @param expected what a failure says of it
+    protected void expectSoon(String path, String expected, Predicate<JsonNode> isRight,
+            String likely) {
+        HttpConnection line = connect(null);
+        Stage.until(transcript.soon,
+                () -> isRight.test(line.ask("GET", path, null).json()));
+        Answer answer = get(path);
+        if (!isRight.test(answer.json())) throw answer.failure(expected, -1, likely);
     }
 
     /// Loads what the first requirement would have to wait for.
