@@ -222,3 +222,95 @@ class Market {
                         .toList());
     }
 }
+
+// %% [markdown]
+// ## A long message blocks the short ones
+//
+// A frame cannot be interrupted: a ping that comes after 4 MB waits until they
+// are through. But a message may be sent in fragments, and **control frames may
+// come between them** ([RFC 6455, section 5.4](https://www.rfc-editor.org/rfc/rfc6455#section-5.4)).
+// Other messages may not: for those, cut the message into several of yours.
+//
+// `/film` sends 4 MB, in one frame or in 64, pings ten times a second, and says
+// how long the slowest pong took. A browser answers pings by itself.
+
+// %%
+class Film extends Endpoint {
+    private static final int SIZE = 4 * 1024 * 1024;
+    private final Deque<Long> pings = new ConcurrentLinkedDeque<>();
+    private long slowest;
+
+    @Override
+    public void onOpen(Session session, EndpointConfig config) {
+        int pieces = Integer.parseInt(
+                session.getRequestParameterMap().get("pieces").getFirst());
+        WebSocketChannel channel = Sockets.channel(session);
+        var clock = channel.getIoThread().executeAtInterval(() -> {
+            pings.add(System.nanoTime());
+            WebSockets.sendPing(ByteBuffer.allocate(0), channel, null);
+        }, 100, TimeUnit.MILLISECONDS);
+        channel.addCloseTask(closed -> clock.remove());
+        session.addMessageHandler(PongMessage.class, pong -> slowest = Math.max(slowest,
+                System.nanoTime() - pings.poll()));
+        session.addMessageHandler(String.class, done -> hear(session));
+        Thread.startVirtualThread(() -> play(session, pieces));
+    }
+
+    private void play(Session session, int pieces) {
+        String piece = ".".repeat(SIZE / pieces);
+        try {
+            for (int i = 1; i <= pieces; i++) {
+                session.getBasicRemote().sendText(piece, i == pieces);
+            }
+        } catch (IOException gone) {
+            // Then nobody wants to know.
+        }
+    }
+
+    private void hear(Session session) {
+        session.getAsyncRemote().sendText("{\"slowestMs\":" + slowest / 1_000_000 + "}");
+    }
+}
+
+// %% [markdown]
+// ## Caps before the upgrade
+//
+// A thousand readers of 64 KB each are 64 MB: the product is what must fit. So
+// there is a cap on readers, too, and it is checked **before 101**. Then the
+// answer is an HTTP answer, 503 with `Retry-After`, and costs nothing. In the
+// other direction, what a client sends is bounded before it is in memory:
+// lesson 03 closes a message of more than 64 KiB with 1009.
+
+// %%
+class SlowConsumers {
+    private static final int MOST = Serve.environment("MAX_READERS", 6_000, 1, 1_000_000);
+
+    static HttpHandler routes() throws IOException {
+        Market market = new Market();
+        HttpHandler prices = Sockets.upgrade("/prices", "prices.v1", exchange -> {
+            Market.policy(Objects.requireNonNullElse(Http.query(exchange, "policy"),
+                    "latest"));
+            if (market.readers.size() < MOST) return;
+            throw new Problem(503, "There are " + MOST + " readers already.")
+                    .with("Retry-After", 1);
+        }, () -> new Reader(market));
+        Serve beside = Serve.start(0, new Routes().get("/prices", prices));
+        Child audience = new Child("SlowConsumers", Map.of("PRICES",
+                "ws://localhost:" + beside.port + "/prices?name=fast&policy="));
+        audience.start();
+        return audience.mount(new Routes()
+                .onStop(beside::stop)
+                .withCable()
+                .page("08_slow_consumers")
+                .get("/prices", prices)
+                .get("/film", Sockets.upgrade("/film", "film.v1",
+                        exchange -> Http.queryInteger(exchange, "pieces", 1, 1, 64),
+                        Film::new))
+                .get("/gauges", exchange -> Http.json(exchange, 200, market.state())));
+    }
+
+    void main() throws IOException {
+        if (Child.isChild()) Child.serve(Audience.routes(System.getenv("PRICES")));
+        else Serve.run("08 Slow consumers", 8008, routes());
+    }
+}

@@ -112,7 +112,10 @@ public final class Routes implements HttpHandler {
                 case "freeze" -> cable.freeze();
                 case "thaw" -> cable.thaw();
                 case "cut" -> cable.cut();
-                default -> throw new Problem(404, "A cable is frozen, thawed or cut.");
+                case "throttle" -> cable.throttle((int) Http.integer(Http.object(body),
+                        "bytesPerSecond", 0, 1_000_000_000));
+                default -> throw new Problem(404,
+                        "A cable is frozen, thawed, cut or throttled.");
             }
             Http.empty(exchange, 204);
         });

@@ -69,7 +69,10 @@ public final class Course {
             new Lesson("07_resuming", "Resuming",
                     "a killed server, 300 clients that come back, and no goal lost or told twice",
                     "a mirror of a news agency",
-                    Set.of(Need.SECOND_PROGRAM, Need.UPSTREAM)));
+                    Set.of(Need.SECOND_PROGRAM, Need.UPSTREAM)),
+            new Lesson("08_slow_consumers", "Slow consumers",
+                    "where a slow reader's bytes wait, how many, and what is dropped",
+                    "an exchange's screens", Set.of()));
 
     private Course() {}
 }

@@ -8,6 +8,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import shared.Http;
+import shared.Routes;
 
 /// Many WebSocket clients that read as fast as they can, and note how old each message is: it has a
 /// member `at`, the time of its making in milliseconds since 1970.
@@ -33,6 +37,34 @@ public final class Audience implements AutoCloseable {
         for (int i = 0; i < size; i++) {
             client.newWebSocketBuilder().buildAsync(url, new Member());
         }
+    }
+
+    /// Serves `/_/page/audience`: `POST` with `{"policy","size"}` has so many come in place of those
+    /// that are here, `GET` counts them as [Count], `DELETE` ends them.
+    ///
+    /// @param url a policy is put after it
+    public static Routes routes(String url) {
+        AtomicReference<Audience> here = new AtomicReference<>();
+        Consumer<Audience> next = audience -> {
+            Audience before = here.getAndSet(audience);
+            if (before != null) before.close();
+        };
+        return new Routes()
+                .post("/_/page/audience", (exchange, body) -> {
+                    var wanted = Http.object(body);
+                    next.accept(new Audience((int) Http.integer(wanted, "size", 1, 10_000),
+                            URI.create(url + Http.text(wanted, "policy"))));
+                    Http.empty(exchange, 204);
+                })
+                .delete("/_/page/audience", (exchange, body) -> {
+                    next.accept(null);
+                    Http.empty(exchange, 204);
+                })
+                .get("/_/page/audience", exchange -> {
+                    Audience audience = here.get();
+                    Http.json(exchange, 200, audience == null ? new Count(0, 0, 0, 0)
+                            : audience.count());
+                });
     }
 
     /// What was heard since this was asked last.

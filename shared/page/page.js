@@ -49,6 +49,7 @@ const cable = {
   freeze: () => send("POST", "/_/page/cable/freeze"),
   thaw: () => send("POST", "/_/page/cable/thaw"),
   cut: () => send("POST", "/_/page/cable/cut"),
+  throttle: (bytesPerSecond) => send("POST", "/_/page/cable/throttle", { bytesPerSecond }),
 };
 
 /** The second process of a lesson that has one; each resolves when it has ended, or is ready. */
