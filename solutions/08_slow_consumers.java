@@ -53,6 +53,7 @@
 
 // %%
 import io.undertow.server.*;
+import io.undertow.util.*;
 import io.undertow.websockets.core.*;
 import jakarta.websocket.*;
 import java.io.IOException;
@@ -68,23 +69,23 @@ import tools.jackson.databind.JsonNode;
 // ## A screen
 //
 // All of it runs on the connection's own I/O thread, which must not wait, so
-// you need no lock. `give(message)` gives a message to the socket, and calls
-// `taken()` when the socket has taken it: at once, or much later.
+// you need no lock. `give` gives a message to the socket. As long as that has
+// not taken it, `underWay` is this message; then it is null, and `send` is
+// called.
 //
 // `waiting` keeps the order of its keys. `put` with a key that is there replaces
-// the value in its place; `pollFirstEntry()` takes the first one out. As a key
-// take the symbol of a price; a trade gets one that nothing else has.
+// its message, in the same place. `pollFirstEntry()` takes the first one out.
 
 // %%
 class Screen extends Endpoint {
     static final int CAP = Serve.environment("CAP_BYTES", 65_536, 1, 1_000_000_000);
+    private static final int SEND_BUFFER =
+            Serve.environment("SEND_BUFFER", 16_384, 1_024, 1_000_000_000);
     private final Exchange exchange;
     private final SequencedMap<Object, byte[]> waiting = new LinkedHashMap<>();
     private byte[] underWay;
     private WebSocketChannel channel;
-    private StreamConnection connection;
     String user;
-    volatile long queued;
 
     Screen(Exchange exchange) { this.exchange = exchange; }
 
@@ -92,33 +93,181 @@ class Screen extends Endpoint {
     ///
     /// @param symbol of a price, or null for a trade
     void hear(String symbol, byte[] message) {
-        // TODO 1: Put the message into `waiting`, a price in the place of an older one,
-        //   and count its bytes. If it does not fit, `cut()`. Then `send()`.
-        // At first:
-        //     give(message);
-        Object key = symbol == null ? new Object() : symbol;
+        Object key = key(symbol);
         byte[] old = waiting.get(key);
-        long after = queued + message.length - (old == null ? 0 : old.length);
-        if (after > CAP) {
+        if (fits(message, old)) {
+            waiting.put(key, message);
+            send();
+        } else {
             cut();
-            return;
         }
-        waiting.put(key, message);
-        queued = after;
-        send();
-        // END 1
     }
 
     private void send() {
-        if (underWay != null || waiting.isEmpty()) return;
-        underWay = waiting.pollFirstEntry().getValue();
-        give(underWay);
+        // TODO 1: Give the first message that waits to the socket, unless another is
+        //   under way.
+        // At first:
+        //     while (!waiting.isEmpty()) give(waiting.pollFirstEntry().getValue());
+        if (underWay == null && !waiting.isEmpty()) {
+            give(waiting.pollFirstEntry().getValue());
+        }
+        // END 1
     }
 
-    private void taken() {
-        if (underWay == null) return;
-        queued -= underWay.length;
-        underWay = null;
-        send();
+    /// How much was not taken by the socket yet.
+    long queued() {
+        // TODO 2: Return the bytes of all that waits and of what is under way.
+        // At first:
+        //     return waiting.size();
+        long waits = waiting.values().stream().mapToLong(each -> each.length).sum();
+        return waits + (underWay == null ? 0 : underWay.length);
+        // END 2
+    }
+
+    private Object key(String symbol) {
+        // TODO 3: Return a key by which a price replaces an older one that waits, and a
+        //   trade nothing.
+        // At first:
+        //     return new Object();
+        return symbol == null ? new Object() : symbol;
+        // END 3
+    }
+
+    /// @param old what it replaces, or null
+    private boolean fits(byte[] message, byte[] old) {
+        // TODO 4: Return whether `queued` stays within `CAP` with this message, in the
+        //   place of the old one if there is one.
+        // At first:
+        //     return waiting.size() < 1_000;
+        return queued() - (old == null ? 0 : old.length) + message.length <= CAP;
+        // END 4
+    }
+
+    private void give(byte[] message) {
+        underWay = message;
+        WebSockets.sendText(ByteBuffer.wrap(message), channel, new WebSocketCallback<>() {
+            @Override
+            public void complete(WebSocketChannel same, Void nothing) {
+                run(() -> {
+                    if (underWay == message) underWay = null;
+                    send();
+                });
+            }
+
+            @Override
+            public void onError(WebSocketChannel same, Void nothing, Throwable broken) {
+                exchange.screens.remove(Screen.this);
+            }
+        });
+    }
+
+    private void cut() {
+        waiting.clear();
+        exchange.screens.remove(this);
+        WebSockets.sendClose(1013, "too slow", channel, null); // behind what is under way
+        channel.getIoThread().executeAfter(() -> IoUtils.safeClose(channel), 2,
+                TimeUnit.SECONDS);
+    }
+
+    void run(Runnable action) { channel.getIoThread().execute(action); }
+
+    @Override
+    public void onOpen(Session session, EndpointConfig config) {
+        channel = Sockets.channel(session);
+        user = session.getRequestParameterMap().get("user").getFirst();
+        try {
+            Sockets.connection(config).setOption(Options.SEND_BUFFER, SEND_BUFFER);
+        } catch (IOException broken) {
+            return; // onClose comes as well
+        }
+        exchange.screens.add(this);
+    }
+
+    @Override
+    public void onClose(Session session, CloseReason reason) {
+        exchange.screens.remove(this);
+    }
+}
+
+// %% [markdown]
+// ## Done already: the exchange
+
+// %%
+record Price(String type, String symbol, long price, String note) {}
+
+record Trade(String type, String user, String text) {}
+
+record State(String user, long queued) {}
+
+class Exchange {
+    final Set<Screen> screens = ConcurrentHashMap.newKeySet();
+
+    private static byte[] bytes(Object message) {
+        return Http.JSON.writeValueAsBytes(message);
+    }
+
+    void prices(HttpServerExchange request, byte[] body) {
+        for (JsonNode each : Http.object(body).path("prices")) {
+            String symbol = each.path("symbol").asString("");
+            byte[] message = bytes(new Price("price", symbol,
+                    each.path("price").asLong(0), each.path("note").asString("")));
+            for (Screen screen : screens) screen.run(() -> screen.hear(symbol, message));
+        }
+        Http.empty(request, 204);
+    }
+
+    void trades(HttpServerExchange request, byte[] body) {
+        var trade = Http.object(body);
+        String user = Http.text(trade, "user");
+        byte[] message = bytes(new Trade("trade", user, Http.text(trade, "text")));
+        for (Screen screen : screens) {
+            if (screen.user.equals(user)) screen.run(() -> screen.hear(null, message));
+        }
+        Http.empty(request, 204);
+    }
+
+    /// Asks each screen on its own thread.
+    void list(HttpServerExchange request) {
+        var asked = screens.stream().map(screen -> {
+            var state = new CompletableFuture<State>();
+            screen.run(() -> state.complete(new State(screen.user, screen.queued())));
+            return state;
+        }).toList();
+        request.dispatch(SameThreadExecutor.INSTANCE, () -> CompletableFuture
+                .allOf(asked.toArray(CompletableFuture[]::new))
+                .thenRun(() -> Http.json(request, 200,
+                        asked.stream().map(CompletableFuture::join).toList())));
+    }
+}
+
+interface ScreenClient {
+    // language=JavaScript
+    String SCRIPT = """
+            function screen(user, { hear, show }, host = location.host) {
+              const socket = new WebSocket(`ws://${host}/screen?user=${user}`);
+              socket.onopen = () => show("open");
+              socket.onclose = ({ code }) => show(`ended, ${code}`);
+              socket.onmessage = ({ data }) => hear(JSON.parse(data));
+            }
+            """;
+}
+
+class SlowConsumers {
+    static HttpHandler routes() {
+        Exchange exchange = new Exchange();
+        return new Routes()
+                .withCable()
+                .page("08_slow_consumers", ScreenClient.SCRIPT)
+                .get("/screen", Sockets.upgrade("/screen", "screen.v1", request -> {
+                    if (Http.query(request, "user") != null) return;
+                    throw new Problem(400, "'user' is missing.");
+                }, () -> new Screen(exchange)))
+                .post("/prices", exchange::prices)
+                .post("/trades", exchange::trades)
+                .get("/screens", exchange::list);
+    }
+
+    void main() {
+        Serve.run("08 Slow consumers", 7008, routes());
     }
 }
