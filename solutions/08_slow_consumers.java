@@ -30,22 +30,24 @@
 // | `POST /trades` | `{"user":"ada","text":"..."}`, for the screens of this user |
 // | `GET /screens` | `[{"user":"ada","queued":0}]` |
 //
-// 1. **One frame at a time.** The next frame is given to the socket when it has
-//    taken the last one. The rest waits in `waiting`, where it can be counted.
-// 2. **`queued` counts bytes**: of all messages that wait, and of the one that
-//    is under way. It is 0 again when all were taken.
-// 3. **A price that waits is replaced** by a newer one of the same symbol, which
-//    takes its place in the line. Trades are never replaced, and keep their
-//    order.
-// 4. **`queued` never exceeds `CAP_BYTES`.** A message that does not fit cuts
-//    the screen off: `cut()`. What it has got until then has no hole.
-//    A price that replaces a longer one always fits.
+// `queued` is what the socket has not taken yet, in bytes: all that waits, and
+// the message that is under way. It is counted already.
+//
+// 1. **One message at a time.** The next one is given to the socket when that
+//    has taken the last. The rest waits in `waiting`, where it can be counted.
+// 2. **A price that waits is replaced** by a newer one of the same symbol, which
+//    takes its place in the line. Trades replace nothing, and keep their order.
+// 3. **`queued` never exceeds `CAP_BYTES`.** A message that does not fit is not
+//    put into the line: the screen is cut off.
+// 4. **Who is cut off is gone at once**, from `/screens` and from the heap, even
+//    if it reads nothing. If it reads again, it hears all that was under way,
+//    and 1013. All other screens hear everything meanwhile.
 //
 // With `CAP_BYTES=1000`, and messages of 300 bytes, a screen that reads nothing
 //
 // - keeps two prices of ACME and one trade: the first price is under way, and
-//   a third one of ACME replaces the second
-// - is cut off by a fourth message that replaces none
+//   a third price of ACME replaces the second
+// - is cut off by the next trade
 //
 // Run this file, open its page, and see it come alive with each TODO:
 // `./jbang exercises/08_slow_consumers.java`. Then grade it: `./jbang grade 08`.
@@ -114,33 +116,42 @@ class Screen extends Endpoint {
         // END 1
     }
 
-    /// How much was not taken by the socket yet.
-    long queued() {
-        // TODO 2: Return the bytes of all that waits and of what is under way.
-        // At first:
-        //     return waiting.size();
-        long waits = waiting.values().stream().mapToLong(each -> each.length).sum();
-        return waits + (underWay == null ? 0 : underWay.length);
-        // END 2
-    }
-
     private Object key(String symbol) {
-        // TODO 3: Return a key by which a price replaces an older one that waits, and a
+        // TODO 2: Return a key by which a price replaces an older one that waits, and a
         //   trade nothing.
         // At first:
         //     return new Object();
         return symbol == null ? new Object() : symbol;
-        // END 3
+        // END 2
     }
 
     /// @param old what it replaces, or null
     private boolean fits(byte[] message, byte[] old) {
-        // TODO 4: Return whether `queued` stays within `CAP` with this message, in the
+        // TODO 3: Return whether `queued()` stays within `CAP` with this message, in the
         //   place of the old one if there is one.
         // At first:
-        //     return waiting.size() < 1_000;
+        //     return waiting.size() < 10_000;
         return queued() - (old == null ? 0 : old.length) + message.length <= CAP;
+        // END 3
+    }
+
+    private void cut() {
+        // TODO 4: Forget what waits, leave the exchange's screens, and say 1013. A screen
+        //   that does not read gets no close: end the connection 2 seconds later.
+        // At first:
+        //     WebSockets.sendClose(1013, "too slow", channel, null);
+        waiting.clear();
+        exchange.screens.remove(this);
+        WebSockets.sendClose(1013, "too slow", channel, null);
+        channel.getIoThread().executeAfter(() -> IoUtils.safeClose(channel), 2,
+                TimeUnit.SECONDS);
         // END 4
+    }
+
+    /// The bytes that the socket has not taken yet.
+    long queued() {
+        long waits = waiting.values().stream().mapToLong(each -> each.length).sum();
+        return waits + (underWay == null ? 0 : underWay.length);
     }
 
     private void give(byte[] message) {
@@ -159,14 +170,6 @@ class Screen extends Endpoint {
                 exchange.screens.remove(Screen.this);
             }
         });
-    }
-
-    private void cut() {
-        waiting.clear();
-        exchange.screens.remove(this);
-        WebSockets.sendClose(1013, "too slow", channel, null); // behind what is under way
-        channel.getIoThread().executeAfter(() -> IoUtils.safeClose(channel), 2,
-                TimeUnit.SECONDS);
     }
 
     void run(Runnable action) { channel.getIoThread().execute(action); }

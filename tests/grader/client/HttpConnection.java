@@ -33,10 +33,11 @@ public final class HttpConnection implements AutoCloseable {
         Answer answer() throws IOException;
     }
 
-    private HttpConnection(Node node, Transcript transcript) throws IOException {
+    private HttpConnection(Node node, int port, Transcript transcript)
+            throws IOException {
         this.node = node;
         this.transcript = transcript;
-        socket = new Socket(InetAddress.getByName("127.0.0.1"), node.port());
+        socket = new Socket(InetAddress.getByName("127.0.0.1"), port);
         waitFor(transcript.soon);
         socket.setTcpNoDelay(true);
         in = new BufferedInputStream(socket.getInputStream());
@@ -49,12 +50,22 @@ public final class HttpConnection implements AutoCloseable {
     public static HttpConnection open(Node node, Transcript transcript,
             HttpConnection other) {
         try {
-            HttpConnection line = new HttpConnection(node, transcript);
+            HttpConnection line = new HttpConnection(node, node.port(), transcript);
             for (int i = 0; i < TRIES && line.sharesThreadWith(other); i++) {
                 line.close();
-                line = new HttpConnection(node, transcript);
+                line = new HttpConnection(node, node.port(), transcript);
             }
             return line;
+        } catch (IOException e) {
+            throw transcript.failure("a connection", "nothing: " + e.getMessage(), -1,
+                    "The server takes no connections.");
+        }
+    }
+
+    /// Connects by another port that leads to the node, such as that of a cable.
+    public static HttpConnection open(Node node, int port, Transcript transcript) {
+        try {
+            return new HttpConnection(node, port, transcript);
         } catch (IOException e) {
             throw transcript.failure("a connection", "nothing: " + e.getMessage(), -1,
                     "The server takes no connections.");
