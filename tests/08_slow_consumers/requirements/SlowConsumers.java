@@ -166,4 +166,74 @@ final class SlowConsumers extends Requirements {
         expectQueued(user, "0", queued -> queued == 0,
                 "When the socket has taken one, the next one is due.");
     }
+
+    /// Sends trades of 20 KB until some of them wait.
+    ///
+    /// @return how many
+    private int fill(String user) {
+        int n = 0;
+        for (long sent = 0; sent < SWALLOWED && queued(user) < 50 * KB; n++) {
+            connect(null).ask("POST", "/trades",
+                    json("user", user, "text", n + " " + "t".repeat(20 * KB)))
+                    .expect(204, DONE_ALREADY);
+            sent += 20 * KB;
+        }
+        transcript.act("(" + n + " trades of 20 KB for " + user + ")");
+        return n;
+    }
+
+    private static JsonNode last(List<JsonNode> all, String symbol) {
+        return all.stream().filter(each -> each.path("symbol").asString("").equals(symbol))
+                .reduce((one, next) -> next).orElseThrow();
+    }
+
+    @Requirement(id = "08.3", points = 3, todo = 2)
+    @DisplayName("of the prices that wait a screen gets the newest of each symbol, in its first place; of its trades all")
+    void latest() {
+        begin(LONG_CAP);
+        WebSocketClient slow = stalled("ada" + word(3));
+        String user = slow.name.substring(5);
+        fill(user);
+        long before = queued(user);
+        List<String> symbols = List.of("A" + word(3), "B" + word(3), "C" + word(3));
+        prices(price(symbols.getFirst(), 1, KB));
+        trade(user, "first");
+        for (int i = 1; i <= 100; i++) {
+            prices(price(symbols.get(0), i, KB), price(symbols.get(1), i, KB),
+                    price(symbols.get(2), i, KB));
+        }
+        trade(user, "last");
+        expectQueued(user, "about " + (before + 4 * KB) + ", as each price replaces one",
+                queued -> queued < before + 10 * KB,
+                "A price takes the place of an older one of its symbol.");
+        thaw();
+        List<JsonNode> all = slow.hearAll(heard("last"), "Trades are never replaced.");
+        for (String symbol : symbols) {
+            long newest = last(all, symbol).path("price").asLong();
+            if (newest == 100) continue;
+            throw slow.failure("the price of " + symbol + " is 100", "" + newest, -1,
+                    "The newest price replaces the older one.");
+        }
+        List<String> order = all.stream().map(each -> each.path("symbol").asString("")
+                + each.path("text").asString("")).toList();
+        if (order.indexOf("first") > order.lastIndexOf(symbols.getFirst())) return;
+        throw slow.failure("the price of " + symbols.getFirst() + " before the trade `first`",
+                "after it", -1, "A newer price takes the older one's place in the line.");
+    }
+
+    @Requirement(id = "08.4", points = 3, todo = 3)
+    @DisplayName("what waits stays within the cap, to the byte; what does not fit cuts the screen off")
+    void cap() {
+        begin(CAP);
+        WebSocketClient slow = stalled("ada" + word(3));
+        String user = slow.name.substring(5);
+        fill(user);
+        long rest = CAP - queued(user);
+        int empty = json("type", "trade", "user", user, "text", "").length();
+        String fits = "u" + "\u00fc".repeat((int) (rest - empty - 1) / 2);
+        String text = (rest - empty) % 2 == 0 ? "u" + fits : fits;
+        trade(user, text.substring(0, text.length()));
+        expectQueued(user, "" + CAP, queued -> queued == CAP,
+                "What fits exactly is put into the line. Bytes count, not characters.");
+    }
 }
