@@ -267,6 +267,7 @@ class SlowConsumers {
                 }, () -> new Screen(exchange)))
                 .post("/prices", exchange::prices)
                 .post("/trades", exchange::trades)
+                .get("/_/page/screens", exchange::list) // not on the wire
                 .get("/screens", exchange::list);
     }
 

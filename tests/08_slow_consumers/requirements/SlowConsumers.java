@@ -230,10 +230,49 @@ final class SlowConsumers extends Requirements {
         fill(user);
         long rest = CAP - queued(user);
         int empty = json("type", "trade", "user", user, "text", "").length();
-        String fits = "u" + "\u00fc".repeat((int) (rest - empty - 1) / 2);
-        String text = (rest - empty) % 2 == 0 ? "u" + fits : fits;
-        trade(user, text.substring(0, text.length()));
+        String text = "n".repeat((int) (rest - empty) % 2)
+                + "\u00fc".repeat((int) (rest - empty) / 2);
+        trade(user, text);
         expectQueued(user, "" + CAP, queued -> queued == CAP,
                 "What fits exactly is put into the line. Bytes count, not characters.");
+        trade(user, "one more");
+        thaw();
+        List<JsonNode> all = slow.hearAll(heard(text), ORDER);
+        expectNoHole(slow, all);
+        slow.end("1013", "A message that does not fit cuts the screen off.");
+    }
+
+    private static void expectNoHole(WebSocketClient screen, List<JsonNode> trades) {
+        for (int i = 0; i < trades.size() - 1; i++) {
+            String text = trades.get(i).path("text").asString("");
+            if (text.startsWith(i + " ")) continue;
+            throw screen.failure("trade " + i, text, -1, ORDER);
+        }
+    }
+
+    @Requirement(id = "08.5", points = 3, todo = 4)
+    @DisplayName("who is cut off is gone at once, though it reads nothing; the others hear everything meanwhile")
+    void cut() {
+        begin(CAP);
+        String user = "ada" + word(3);
+        WebSocketClient quick = fast("bob" + word(3));
+        WebSocketClient slow = stalled(user);
+        int n = 0;
+        for (; n < 2 * SWALLOWED / (20 * KB) && !screens(user).isEmpty(); n++) {
+            connect(null).ask("POST", "/trades",
+                    json("user", user, "text", n + " " + "t".repeat(20 * KB)))
+                    .expect(204, DONE_ALREADY);
+            prices(price("ACME", n, 5));
+        }
+        transcript.act("(up to " + 2 * SWALLOWED / (20 * KB) + " trades of 20 KB for "
+                + user + ")");
+        expectListed(user, screens -> screens == 0);
+        for (int i = 0; i < n; i++) {
+            quick.hearNext(json("type", "price", "price", i),
+                    "A screen that is slow must not delay another.");
+        }
+        thaw();
+        slow.line.close();
+        expectListed(quick.name, screens -> screens == 1);
     }
 }
