@@ -1,5 +1,5 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Slow consumers
+//DESCRIPTION Slow consumers: where a slow reader's bytes wait, how many, and what is dropped
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
@@ -100,7 +100,8 @@ class Reader extends Endpoint {
     public void onOpen(Session session, EndpointConfig config) {
         var query = session.getRequestParameterMap();
         name = query.getOrDefault("name", List.of("reader")).getFirst();
-        policy = Market.policy(query.getOrDefault("policy", List.of("latest")).getFirst());
+        policy = Market
+                .policy(query.getOrDefault("policy", List.of("latest")).getFirst());
         channel = Sockets.channel(session);
         try {
             Sockets.connection(config).setOption(Options.SEND_BUFFER, 16 * 1024);
@@ -132,17 +133,19 @@ class Reader extends Endpoint {
     private void send() {
         if (underWay.length > 0 || waiting.isEmpty()) return;
         underWay = waiting.pollFirstEntry().getValue();
-        WebSockets.sendText(ByteBuffer.wrap(underWay), channel, new WebSocketCallback<>() {
-            @Override
-            public void complete(WebSocketChannel same, Void nothing) {
-                channel.getIoThread().execute(Reader.this::taken);
-            }
+        WebSockets.sendText(ByteBuffer.wrap(underWay), channel,
+                new WebSocketCallback<>() {
+                    @Override
+                    public void complete(WebSocketChannel same, Void nothing) {
+                        channel.getIoThread().execute(Reader.this::taken);
+                    }
 
-            @Override
-            public void onError(WebSocketChannel same, Void nothing, Throwable broken) {
-                market.readers.remove(Reader.this);
-            }
-        });
+                    @Override
+                    public void onError(WebSocketChannel same, Void nothing,
+                            Throwable broken) {
+                        market.readers.remove(Reader.this);
+                    }
+                });
     }
 
     /// The socket has taken the frame.
@@ -268,7 +271,8 @@ class Film extends Endpoint {
     }
 
     private void hear(Session session) {
-        session.getAsyncRemote().sendText("{\"slowestMs\":" + slowest / 1_000_000 + "}");
+        session.getAsyncRemote()
+                .sendText("{\"slowestMs\":" + slowest / 1_000_000 + "}");
     }
 }
 
@@ -283,7 +287,8 @@ class Film extends Endpoint {
 
 // %%
 class SlowConsumers {
-    private static final int MOST = Serve.environment("MAX_READERS", 6_000, 1, 1_000_000);
+    private static final int MOST =
+            Serve.environment("MAX_READERS", 6_000, 1, 1_000_000);
 
     static HttpHandler routes() throws IOException {
         Market market = new Market();

@@ -1,5 +1,5 @@
 ///usr/bin/env jbang "$0" "$@" ; exit $?
-//DESCRIPTION Solution: an exchange's screens
+//DESCRIPTION Exercise: an exchange's screens
 //JAVA 25+
 //DEPS io.undertow:undertow-core:2.3.27.Final
 //DEPS io.undertow:undertow-websockets-jsr:2.3.24.Final
@@ -156,20 +156,22 @@ class Screen extends Endpoint {
 
     private void give(byte[] message) {
         underWay = message;
-        WebSockets.sendText(ByteBuffer.wrap(message), channel, new WebSocketCallback<>() {
-            @Override
-            public void complete(WebSocketChannel same, Void nothing) {
-                run(() -> {
-                    if (underWay == message) underWay = null;
-                    send();
-                });
-            }
+        WebSockets.sendText(ByteBuffer.wrap(message), channel,
+                new WebSocketCallback<>() {
+                    @Override
+                    public void complete(WebSocketChannel same, Void nothing) {
+                        run(() -> {
+                            if (underWay == message) underWay = null;
+                            send();
+                        });
+                    }
 
-            @Override
-            public void onError(WebSocketChannel same, Void nothing, Throwable broken) {
-                exchange.screens.remove(Screen.this);
-            }
-        });
+                    @Override
+                    public void onError(WebSocketChannel same, Void nothing,
+                            Throwable broken) {
+                        exchange.screens.remove(Screen.this);
+                    }
+                });
     }
 
     void run(Runnable action) { channel.getIoThread().execute(action); }
@@ -214,7 +216,8 @@ class Exchange {
             String symbol = each.path("symbol").asString("");
             byte[] message = bytes(new Price("price", symbol,
                     each.path("price").asLong(0), each.path("note").asString("")));
-            for (Screen screen : screens) screen.run(() -> screen.hear(symbol, message));
+            for (Screen screen : screens) screen
+                    .run(() -> screen.hear(symbol, message));
         }
         Http.empty(request, 204);
     }

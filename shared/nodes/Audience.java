@@ -52,8 +52,9 @@ public final class Audience implements AutoCloseable {
         return new Routes()
                 .post("/_/page/audience", (exchange, body) -> {
                     var wanted = Http.object(body);
-                    next.accept(new Audience((int) Http.integer(wanted, "size", 1, 10_000),
-                            URI.create(url + Http.text(wanted, "policy"))));
+                    next.accept(
+                            new Audience((int) Http.integer(wanted, "size", 1, 10_000),
+                                    URI.create(url + Http.text(wanted, "policy"))));
                     Http.empty(exchange, 204);
                 })
                 .delete("/_/page/audience", (exchange, body) -> {

@@ -23,7 +23,8 @@ final class SlowConsumers extends Requirements {
     /// What the kernels and the cable may take before the submission's own queue grows, in bytes.
     private static final int SWALLOWED = 400_000;
     private static final int KB = 1_000;
-    private static final String ORDER = "What waits goes in its order, each message once.";
+    private static final String ORDER =
+            "What waits goes in its order, each message once.";
 
     private final List<AutoCloseable> open = new ArrayList<>();
     private Cable cable;
@@ -129,7 +130,8 @@ final class SlowConsumers extends Requirements {
         for (WebSocketClient each : List.of(ada, bob)) {
             List<JsonNode> all = each.hearAll(heard(last), "Each message is sent.");
             long trades = all.stream()
-                    .filter(one -> one.path("type").asString("").equals("trade")).count();
+                    .filter(one -> one.path("type").asString("").equals("trade"))
+                    .count();
             if (trades == (each == ada ? 2 : 1)) continue;
             throw each.failure("the trades of " + each.name + " and no others",
                     trades + " trades", -1, DONE_ALREADY);
@@ -161,7 +163,8 @@ final class SlowConsumers extends Requirements {
         for (int i = 0; i < n; i++) {
             JsonNode next = slow.hearNext(json("type", "trade"), ORDER);
             if (next.path("text").asString("").startsWith(i + " ")) continue;
-            throw slow.failure("trade " + i, next.toString().substring(0, 60), -1, ORDER);
+            throw slow.failure("trade " + i, next.toString().substring(0, 60), -1,
+                    ORDER);
         }
         expectQueued(user, "0", queued -> queued == 0,
                 "When the socket has taken one, the next one is due.");
@@ -183,7 +186,8 @@ final class SlowConsumers extends Requirements {
     }
 
     private static JsonNode last(List<JsonNode> all, String symbol) {
-        return all.stream().filter(each -> each.path("symbol").asString("").equals(symbol))
+        return all.stream()
+                .filter(each -> each.path("symbol").asString("").equals(symbol))
                 .reduce((one, next) -> next).orElseThrow();
     }
 
@@ -203,7 +207,8 @@ final class SlowConsumers extends Requirements {
                     price(symbols.get(2), i, KB));
         }
         trade(user, "last");
-        expectQueued(user, "about " + (before + 4 * KB) + ", as each price replaces one",
+        expectQueued(user,
+                "about " + (before + 4 * KB) + ", as each price replaces one",
                 queued -> queued < before + 10 * KB,
                 "A price takes the place of an older one of its symbol.");
         thaw();
@@ -217,8 +222,10 @@ final class SlowConsumers extends Requirements {
         List<String> order = all.stream().map(each -> each.path("symbol").asString("")
                 + each.path("text").asString("")).toList();
         if (order.indexOf("first") > order.lastIndexOf(symbols.getFirst())) return;
-        throw slow.failure("the price of " + symbols.getFirst() + " before the trade `first`",
-                "after it", -1, "A newer price takes the older one's place in the line.");
+        throw slow.failure(
+                "the price of " + symbols.getFirst() + " before the trade `first`",
+                "after it", -1,
+                "A newer price takes the older one's place in the line.");
     }
 
     @Requirement(id = "08.4", points = 3, todo = 3)
@@ -235,15 +242,27 @@ final class SlowConsumers extends Requirements {
         trade(user, text);
         expectQueued(user, "" + CAP, queued -> queued == CAP,
                 "What fits exactly is put into the line. Bytes count, not characters.");
-        trade(user, "one more");
         thaw();
-        List<JsonNode> all = slow.hearAll(heard(text), ORDER);
-        expectNoHole(slow, all);
-        slow.end("1013", "A message that does not fit cuts the screen off.");
+        expectNoHole(slow, slow.hearAll(heard(text), ORDER), 1);
+        cable.freeze();
+        transcript.act("(it freezes again)");
+        for (int n = 0; n < 2 * SWALLOWED / (20 * KB); n++) {
+            trade(user, n + " " + "t".repeat(20 * KB));
+            long queued = queued(user);
+            if (queued > CAP) {
+                throw get("/screens").failure("never more than " + CAP, -1,
+                        "What does not fit is not put into the line.");
+            }
+        }
+        thaw();
+        expectNoHole(slow,
+                slow.end("1013", "A message that does not fit cuts the screen off."),
+                0);
     }
 
-    private static void expectNoHole(WebSocketClient screen, List<JsonNode> trades) {
-        for (int i = 0; i < trades.size() - 1; i++) {
+    private static void expectNoHole(WebSocketClient screen, List<JsonNode> trades,
+            int others) {
+        for (int i = 0; i < trades.size() - others; i++) {
             String text = trades.get(i).path("text").asString("");
             if (text.startsWith(i + " ")) continue;
             throw screen.failure("trade " + i, text, -1, ORDER);

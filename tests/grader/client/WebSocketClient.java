@@ -117,14 +117,18 @@ public final class WebSocketClient implements AutoCloseable {
     }
 
     /// Waits until the other side has ended the connection with this code, whatever comes before.
-    public void end(String code, String likely) {
+    ///
+    /// @return what came before
+    public List<JsonNode> end(String code, String likely) {
         String wanted = "it was closed with " + code;
         long ends = System.nanoTime() + line.transcript.soon * 1_000_000L;
-        Frame next;
-        do {
+        List<JsonNode> heard = new ArrayList<>();
+        Frame next = take(ends - System.nanoTime());
+        while (next != null && !next.isEnd) {
+            heard.add(parse(next.text));
             next = take(ends - System.nanoTime());
-        } while (next != null && !next.isEnd);
-        if (next != null && next.text.equals(wanted)) return;
+        }
+        if (next != null && next.text.equals(wanted)) return heard;
         throw failure(name + " is closed with " + code, next == null
                 ? "it is still open "
                         + line.transcript.within().replace("within", "after")
