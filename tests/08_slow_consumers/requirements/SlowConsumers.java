@@ -182,6 +182,8 @@ final class SlowConsumers extends Requirements {
             sent += 20 * KB;
         }
         transcript.act("(" + n + " trades of 20 KB for " + user + ")");
+        expectQueued(user, "at least " + 50 * KB, queued -> queued >= 50 * KB,
+                "What is given to the socket at once waits there, and nobody counts it.");
         return n;
     }
 
