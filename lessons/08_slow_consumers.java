@@ -26,21 +26,23 @@
 // sequenceDiagram
 //   participant M as Market
 //   participant Q as Our queue
-//   participant K as Kernel
-//   M->>Q: 50 KB a second
-//   Q->>K: as fast as it takes
-//   K->>Phone: 16 KB a second
-//   Note over Q: 34 KB a second stay here
+//   participant K as Kernels
+//   M->>Q: 100 KB a second
+//   Q->>K: as fast as they take it
+//   K->>Phone: 32 KB a second
+//   Note over Q: the rest stays here
 // ```
 //
-// A market tells prices to a phone, whose cable can be made slow, and to two
-// hundred readers beside it, which live in a process of their own.
+// A market tells prices to 200 readers, which live in a process of their own,
+// and to a phone, which the page plays and whose cable it makes slow.
 
 // %%
+import com.sun.management.UnixOperatingSystemMXBean;
 import io.undertow.server.*;
 import io.undertow.websockets.core.*;
 import jakarta.websocket.*;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.util.*;
 import java.util.concurrent.*;
@@ -55,32 +57,33 @@ import shared.websocket.*;
 // - **Our queue**, in the heap: what we have not given to the socket yet. We
 //   can count it, bound it, and throw away what is old.
 // - **The kernels**, ours and the reader's, and all that is between them. A
-//   send that returned is no further than here. What is in there cannot be
-//   taken back: it will be read, however old.
+//   send that has returned got a message no further than here. What is in
+//   there cannot be taken back: it will be read, however old it is.
 // - **The reader**: a browser queues messages for a script that is busy.
 //
-// A cap bounds only the first. Linux gives a local connection up to some
-// megabytes of the second, so a slow reader stays unseen for a minute. We ask
-// for 16 KiB: what cannot be taken back should be little.
+// A cap bounds only the first. Linux lets the second grow to some megabytes on
+// a local connection, and hides a slow reader for a while. We ask for a send
+// buffer of 16 KiB: what cannot be taken back should be little.
 //
 // ## Four policies
 //
-// - `queue`: keep all. The heap is the cap, and all readers share it.
-// - `drop`: what does not fit is not sent. Good for what nobody adds up.
-// - `latest`: of each symbol the newest price replaces the one that waits. It
-//   takes that one's place in the line, or busy symbols would wait for ever.
-// - `cut`: close with 1013, *try again later*. Good where no event may be
-//   missing, with the cursor of lesson 07.
+// - `queue`: keep all. Then the heap is the cap, and all readers share it.
+// - `drop`: what does not fit is not sent. The reader keeps the old ones.
+// - `latest`: of each symbol the newest price replaces the one that waits, in
+//   its place in the line. At the end of the line a busy symbol would wait for
+//   ever.
+// - `cut`: close with 1013, *try again later*. Good where nothing may be
+//   missing: the reader comes back with a cursor, as in lesson 07.
 //
-// **Count bytes, not messages**: a thousand messages are 20 KB, or 4 GB. What
-// is under way counts, too. And one frame is in flight at a time: the next is
-// sent when the socket has taken the last. A library that "sends async" without
-// a limit is `queue` by another name.
+// **Count bytes, not messages.** A thousand messages may be 20 KB, or 4 GB.
+// What is under way counts, too. **One message is under way at a time**; the
+// next is sent when the socket has taken it. Who "sends asynchronously" without
+// asking whether the last is through has chosen `queue`, and cannot count it.
 
 // %%
-enum Policy { QUEUE, DROP, LATEST, CUT, BLOCK }
+enum Policy { QUEUE, DROP, LATEST, CUT, BLOCK, IDLE }
 
-record Price(String type, String symbol, long price, double at, String depth) {}
+record Price(String type, String symbol, long price, long at, String depth) {}
 
 class Reader extends Endpoint {
     private static final int CAP = 64 * 1024;
@@ -176,30 +179,33 @@ class Reader extends Endpoint {
 // ## One loop for all, and nobody waits
 //
 // A price becomes bytes once, and is offered to each reader. To offer is to
-// put it into a queue: this loop never waits for a socket. The famous wrong
-// answer, `block`, sends to one after the other under a lock, as `synchronized`
-// around `getBasicRemote().sendText()` does. **The slowest reader then sets the
-// pace for all.** A virtual thread for each reader does not solve it: each
-// waits at its own socket, and what waits before the thread is a queue again.
+// put it into a queue: this loop never waits for a socket.
+//
+// The famous wrong answer is `block`: it sends to one after the other, and
+// waits, as `getBasicRemote().sendText()` does in a loop. **The slowest reader
+// sets the pace for all.** A virtual thread for each reader does not solve it:
+// the thread waits at its own socket, and what waits for the thread is a queue
+// again, in a pool that has no bound unless you give it one.
 
 // %%
 class Market {
-    static final int SYMBOLS = 20;
+    static final int SYMBOLS = 5;
     final Set<Reader> readers = ConcurrentHashMap.newKeySet();
     private final ScheduledExecutorService clock = Executors
             .newSingleThreadScheduledExecutor(Thread.ofPlatform().daemon().factory());
-    private final String depth = "9".repeat(900); // the order book
+    private final String depth = "9".repeat(3_900); // the order book
     private long ticks;
 
     Market() {
-        clock.scheduleAtFixedRate(this::tick, 20, 20, TimeUnit.MILLISECONDS);
+        clock.scheduleAtFixedRate(this::tick, 40, 40, TimeUnit.MILLISECONDS);
     }
 
     static Policy policy(String name) {
         try {
             return Policy.valueOf(name.toUpperCase(Locale.ROOT));
         } catch (IllegalArgumentException unknown) {
-            throw new Problem(400, "'policy' is queue, drop, latest, cut or block.");
+            throw new Problem(400,
+                    "'policy' is queue, drop, latest, cut, block or idle.");
         }
     }
 
@@ -208,87 +214,139 @@ class Market {
         byte[] message = Http.JSON.writeValueAsBytes(new Price("price", symbol,
                 100 + ticks % 7, System.currentTimeMillis(), depth));
         for (Reader each : readers) {
-            if (each.policy == Policy.BLOCK) each.block(message);
-            else each.offer(symbol, message);
+            switch (each.policy) {
+                case BLOCK -> each.block(message);
+                case IDLE -> {}
+                default -> each.offer(symbol, message);
+            }
         }
     }
 
     record State(String name, Policy policy, long queued, long sent, int dropped) {}
 
-    Map<String, Object> state() {
-        Runtime jvm = Runtime.getRuntime();
-        return Map.of("heap", jvm.totalMemory() - jvm.freeMemory(), "readers",
-                readers.size(), "slow", readers.stream()
-                        .filter(each -> !each.name.startsWith("fast"))
-                        .map(each -> new State(each.name, each.policy, each.queued,
-                                each.sent, each.dropped))
-                        .toList());
+    List<State> slow() {
+        return readers.stream().filter(each -> !each.name.equals("fast"))
+                .map(each -> new State(each.name, each.policy, each.queued,
+                        each.sent, each.dropped))
+                .toList();
     }
 }
 
 // %% [markdown]
-// ## A long message blocks the short ones
+// ## A long message holds up the others
 //
-// A frame cannot be interrupted: a ping that comes after 4 MB waits until they
-// are through. But a message may be sent in fragments, and **control frames may
-// come between them** ([RFC 6455, section 5.4](https://www.rfc-editor.org/rfc/rfc6455#section-5.4)).
-// Other messages may not: for those, cut the message into several of yours.
+// A frame is not interrupted: a ping that comes after a frame of 4 MB waits until
+// that is through. Who answers beats (lesson 06) too late is taken for dead. But
+// a message may be sent in fragments, and **only control frames may come between
+// them** ([RFC 6455, section 5.4](https://www.rfc-editor.org/rfc/rfc6455#section-5.4)).
+// Where another message must pass, cut the long one into messages of your own.
 //
-// `/film` sends 4 MB, in one frame or in 64, pings ten times a second, and says
-// how long the slowest pong took. A browser answers pings by itself.
+// `/film` sends 4 MB in one of the three ways, and ten times a second a ping and
+// a short message. It says how long the slowest pong took, or takes already.
 
 // %%
 class Film extends Endpoint {
-    private static final int SIZE = 4 * 1024 * 1024;
+    private static final int PIECES = 64;
+    private static final String PIECE = ".".repeat(4 * 1024 * 1024 / PIECES);
     private final Deque<Long> pings = new ConcurrentLinkedDeque<>();
-    private long slowest;
+    private volatile long slowest;
 
     @Override
     public void onOpen(Session session, EndpointConfig config) {
-        int pieces = Integer.parseInt(
-                session.getRequestParameterMap().get("pieces").getFirst());
         WebSocketChannel channel = Sockets.channel(session);
+        try {
+            Sockets.connection(config).setOption(Options.SEND_BUFFER, 16 * 1024);
+        } catch (IOException broken) {
+            return; // onClose comes as well
+        }
         var clock = channel.getIoThread().executeAtInterval(() -> {
             pings.add(System.nanoTime());
             WebSockets.sendPing(ByteBuffer.allocate(0), channel, null);
+            WebSockets.sendText("{\"at\":" + System.currentTimeMillis() + "}", channel,
+                    null);
         }, 100, TimeUnit.MILLISECONDS);
         channel.addCloseTask(closed -> clock.remove());
         session.addMessageHandler(PongMessage.class, pong -> slowest = Math.max(slowest,
                 System.nanoTime() - pings.poll()));
-        session.addMessageHandler(String.class, done -> hear(session));
-        Thread.startVirtualThread(() -> play(session, pieces));
+        Thread.startVirtualThread(() -> play(session, channel));
     }
 
-    private void play(Session session, int pieces) {
-        String piece = ".".repeat(SIZE / pieces);
+    private void play(Session session, WebSocketChannel channel) {
+        var query = session.getRequestParameterMap();
         try {
-            for (int i = 1; i <= pieces; i++) {
-                session.getBasicRemote().sendText(piece, i == pieces);
+            var remote = session.getBasicRemote();
+            switch (query.get("as").getFirst()) {
+                case "frame" -> remote.sendText(PIECE.repeat(PIECES));
+                case "fragments" -> {
+                    for (int i = 1; i <= PIECES; i++) {
+                        remote.sendText(PIECE, i == PIECES);
+                    }
+                }
+                default -> {
+                    for (int i = 1; i <= PIECES; i++) remote.sendText(PIECE);
+                }
             }
+            long now = System.nanoTime();
+            long most = Math.max(slowest, now - pings.stream().findFirst().orElse(now));
+            WebSockets.sendText("{\"slowestMs\":" + most / 1_000_000 + "}", channel,
+                    null);
         } catch (IOException gone) {
             // Then nobody wants to know.
         }
     }
+}
 
-    private void hear(Session session) {
-        session.getAsyncRemote()
-                .sendText("{\"slowestMs\":" + slowest / 1_000_000 + "}");
+// %% [markdown]
+// ## What an idle reader costs
+//
+// A reader that hears nothing costs, too: objects in the heap, buffers in the
+// kernel, one descriptor, and no thread. So there is a cap on readers: 5,000
+// times a queue of 64 KiB are 320 MiB, and that must fit. It is checked **before
+// 101**. Then the answer is an HTTP answer, 503 with `Retry-After`, and costs
+// little. What a client *sends* is bounded as well, before it is in memory as a
+// whole: lesson 03 closes a message of more than 64 KiB with 1009.
+
+// %%
+record Cost(long heap, long descriptors, int threads) {
+    /// After a collection, so that garbage does not count.
+    static Cost now() {
+        System.gc();
+        var memory = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
+        long open = ManagementFactory
+                .getOperatingSystemMXBean() instanceof UnixOperatingSystemMXBean unix
+                        ? unix.getOpenFileDescriptorCount() : 0;
+        return new Cost(memory.getUsed(), open,
+                ManagementFactory.getThreadMXBean().getThreadCount());
     }
 }
 
 // %% [markdown]
-// ## Caps before the upgrade
+// ## Break it
 //
-// A thousand readers of 64 KB each are 64 MB: the product is what must fit. So
-// there is a cap on readers, too, and it is checked **before 101**. Then the
-// answer is an HTTP answer, 503 with `Retry-After`, and costs nothing. In the
-// other direction, what a client sends is bounded before it is in memory:
-// lesson 03 closes a message of more than 64 KiB with 1009.
+// The phone reads 32 KB a second of the 100 that are for it, for 8 seconds.
+//
+// **Keep all.** The bars show where its bytes are.
+//
+// **Drop new ones.** The cap is 64 KiB. What does not fit is not sent.
+//
+// **Newest of each.** There are five symbols.
+//
+// **Cut it off.** The first price that does not fit ends the connection.
+//
+// **Send and wait.** One loop sends to all 201, and the phone reads 8 KB a second.
+//
+// **4 MB as a frame.** The cable lets 1 MB a second pass.
+//
+// **4 MB in fragments.** One message in frames of 16 KB.
+//
+// **4 MB in messages.** 64 messages.
+//
+// **5,000 idle readers.** They come in place of the 200. Then the phone comes.
 
 // %%
 class SlowConsumers {
     private static final int MOST =
-            Serve.environment("MAX_READERS", 6_000, 1, 1_000_000);
+            Serve.environment("MAX_READERS", 5_000, 1, 1_000_000);
 
     static HttpHandler routes() throws IOException {
         Market market = new Market();
@@ -309,9 +367,12 @@ class SlowConsumers {
                 .page("08_slow_consumers")
                 .get("/prices", prices)
                 .get("/film", Sockets.upgrade("/film", "film.v1",
-                        exchange -> Http.queryInteger(exchange, "pieces", 1, 1, 64),
+                        exchange -> Objects.requireNonNull(Http.query(exchange, "as")),
                         Film::new))
-                .get("/gauges", exchange -> Http.json(exchange, 200, market.state())));
+                .get("/_/page/slow", exchange -> Http.json(exchange, 200,
+                        market.slow()))
+                .get("/_/page/cost", exchange -> Http.json(exchange, 200,
+                        Cost.now())));
     }
 
     void main() throws IOException {
@@ -319,3 +380,28 @@ class SlowConsumers {
         else Serve.run("08 Slow consumers", 8008, routes());
     }
 }
+
+// %% [markdown]
+// ## Try it
+//
+// 1. `./jbang talk 'ws://localhost:8008/prices?policy=drop'`, and hold it by
+//    Ctrl-Z. `curl localhost:8008/_/page/slow` shows what waits for it; `fg`
+//    lets it read again.
+// 2. `MAX_READERS=100 ./jbang lessons/08_slow_consumers.java`: 100 of the 200 are
+//    refused. What does `curl -i localhost:8008/prices -H 'Connection: Upgrade'
+//    -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H
+//    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='` answer?
+//
+// ## On Monday
+//
+// - Stop one reader (`kill -STOP` a client), and watch your server's heap for
+//   ten minutes. What ends it: a cap, a time-out, or the memory?
+// - Search your code for a loop that sends under a lock, and for an executor
+//   without a bound on its queue.
+// - Does a stream hold a database connection for as long as it is open? With
+//   Spring Boot's `open-in-view`, which is on by default, one may
+//   ([spring-boot#12319](https://github.com/spring-projects/spring-boot/issues/12319)).
+//
+// `./jbang notebook 08` opens these cells in Jupyter or `jshell`. There,
+// `Serve.start(8008, SlowConsumers.routes()).port` shows 8008, the page's port.
+// The 200 are a second process, which runs the file, and not your cells.

@@ -3,11 +3,14 @@ package shared.nodes;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.WebSocket;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
+import java.util.HashSet;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import shared.Http;
@@ -17,26 +20,47 @@ import shared.Routes;
 /// member `at`, the time of its making in milliseconds since 1970.
 public final class Audience implements AutoCloseable {
     private static final int KEPT = 100_000;
+    private static final int AT_A_TIME = 100;
+    /// Who has heard nothing for so long has an old price, and that counts.
+    private static final long SILENT_MS = 500;
     private static final String AT = "\"at\":";
 
     /// @param open how many are connected
     /// @param messages how many they have heard since the count before
-    /// @param p50 how old the messages were, in milliseconds
-    public record Count(int open, int messages, double p50, double p99) {}
+    /// @param p50 how old they were, in milliseconds; for a client that has heard nothing for half
+    /// a second, how old its last one is
+    public record Count(int open, int messages, long p50, long p99) {}
 
     private final HttpClient client = HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY)
             .executor(Executors.newVirtualThreadPerTaskExecutor()).build();
-    private final List<WebSocket> sockets = new ArrayList<>();
-    private double[] ages = new double[KEPT];
+    private final URI url;
+    private final Semaphore coming = new Semaphore(AT_A_TIME);
+    private volatile boolean closed;
+    private final Set<Member> members = new HashSet<>();
+    private final long[] ages = new long[KEPT];
     private int count;
-    private int open;
 
-    /// Comes at once.
+    /// Comes soon, so many at a time that a server's queue of connections holds them. Who is refused
+    /// asks again after a second.
     public Audience(int size, URI url) {
-        for (int i = 0; i < size; i++) {
-            client.newWebSocketBuilder().buildAsync(url, new Member());
-        }
+        this.url = url;
+        Thread.startVirtualThread(() -> {
+            for (int i = 0; i < size; i++) {
+                coming.acquireUninterruptibly();
+                come();
+            }
+        });
+    }
+
+    private void come() {
+        client.newWebSocketBuilder().buildAsync(url, new Member())
+                .whenComplete((socket, refused) -> {
+                    coming.release();
+                    if (refused == null || closed) return;
+                    CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS)
+                            .execute(this::come);
+                });
     }
 
     /// Serves `/_/page/audience`: `POST` with `{"policy","size"}` has so many come in place of those
@@ -70,37 +94,54 @@ public final class Audience implements AutoCloseable {
 
     /// What was heard since this was asked last.
     public synchronized Count count() {
-        double[] sorted = Arrays.copyOf(ages, Math.min(count, KEPT));
+        int heard = count;
+        long now = System.currentTimeMillis();
+        for (Member each : members) {
+            if (each.newest > 0
+                    && now - each.newest > SILENT_MS) add(now - each.newest);
+        }
+        long[] sorted = Arrays.copyOf(ages, Math.min(count, KEPT));
         Arrays.sort(sorted);
-        Count now = new Count(open, count, at(sorted, 0.5), at(sorted, 0.99));
         count = 0;
-        return now;
+        return new Count(members.size(), heard, at(sorted, 0.5), at(sorted, 0.99));
     }
 
-    private static double at(double[] sorted, double part) {
+    private static long at(long[] sorted, double part) {
         return sorted.length == 0 ? 0 : sorted[(int) (part * (sorted.length - 1))];
     }
 
-    private synchronized void heard(double age) {
+    private void add(long age) {
         if (count < KEPT) ages[count] = age;
         count++;
     }
 
-    private synchronized void opened(int change) {
-        open += change;
+    private synchronized void heard(Member member, long at) {
+        member.newest = at;
+        add(System.currentTimeMillis() - at);
+    }
+
+    private synchronized void opened(Member member) {
+        members.add(member);
+    }
+
+    private synchronized void ended(Member member) {
+        members.remove(member);
     }
 
     @Override
     public void close() {
+        closed = true;
         client.shutdownNow();
     }
 
     private final class Member implements WebSocket.Listener {
         private final StringBuilder text = new StringBuilder();
+        /// When the newest message that it has was made.
+        private long newest;
 
         @Override
         public void onOpen(WebSocket socket) {
-            opened(1);
+            opened(this);
             socket.request(1);
         }
 
@@ -111,8 +152,7 @@ public final class Audience implements AutoCloseable {
             if (last) {
                 int from = text.indexOf(AT) + AT.length();
                 int to = text.indexOf(",", from);
-                heard(System.currentTimeMillis()
-                        - Double.parseDouble(text.substring(from, to)));
+                heard(this, Long.parseLong(text, from, to, 10));
                 text.setLength(0);
             }
             socket.request(1);
@@ -121,13 +161,13 @@ public final class Audience implements AutoCloseable {
 
         @Override
         public CompletionStage<?> onClose(WebSocket socket, int code, String reason) {
-            opened(-1);
+            ended(this);
             return null;
         }
 
         @Override
         public void onError(WebSocket socket, Throwable broken) {
-            opened(-1);
+            ended(this);
         }
     }
 }
