@@ -39,9 +39,11 @@
 //    takes its place in the line. Trades replace nothing, and keep their order.
 // 3. **`queued` never exceeds `CAP_BYTES`.** A message that does not fit is not
 //    put into the line: the screen is cut off.
-// 4. **Who is cut off is gone at once**, from `/screens` and from the heap, even
-//    if it reads nothing. If it reads again, it hears all that was under way,
-//    and 1013. All other screens hear everything meanwhile.
+// 4. **Who is cut off is gone at once** from `/screens`, even if it reads
+//    nothing, and what waits for it is forgotten. The close is 1013; a screen
+//    that reads hears it after the message that was under way. `CUT_MS` later
+//    the connection is ended, as one that reads nothing never hears a close.
+//    All other screens hear everything meanwhile.
 //
 // With `CAP_BYTES=1000`, and messages of 300 bytes, a screen that reads nothing
 //
@@ -54,6 +56,8 @@
 // Stuck? `./jbang hint 08` gives one hint at a time.
 
 // %%
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
+
 import io.undertow.server.*;
 import io.undertow.util.*;
 import io.undertow.websockets.core.*;
@@ -77,10 +81,16 @@ import tools.jackson.databind.JsonNode;
 //
 // `waiting` keeps the order of its keys. `put` with a key that is there replaces
 // its message, in the same place. `pollFirstEntry()` takes the first one out.
+//
+// `WebSockets.sendClose(code, reason, channel, null)` sends a close, after what
+// is under way. `IoUtils.safeClose(channel)` ends the connection, and
+// `channel.getIoThread().executeAfter(action, n, MILLISECONDS)` does so later.
 
 // %%
 class Screen extends Endpoint {
     static final int CAP = Serve.environment("CAP_BYTES", 65_536, 1, 1_000_000_000);
+    private static final int CUT_MS =
+            Serve.environment("CUT_MS", 2_000, 1, 1_000_000);
     private static final int SEND_BUFFER =
             Serve.environment("SEND_BUFFER", 16_384, 1_024, 1_000_000_000);
     private final Exchange exchange;
@@ -129,7 +139,7 @@ class Screen extends Endpoint {
 
     private void cut() {
         // TODO 4: Forget what waits, leave the exchange's screens, and say 1013. A screen
-        //   that does not read gets no close: end the connection 2 seconds later.
+        //   that does not read gets no close: end its connection `CUT_MS` later.
         WebSockets.sendClose(1013, "too slow", channel, null);
         // END 4
     }

@@ -135,6 +135,20 @@ public final class WebSocketClient implements AutoCloseable {
                 : next.text, -1, likely);
     }
 
+    /// Waits until the connection has ended, whatever comes before.
+    ///
+    /// @return how, in words
+    public String ended(String likely) {
+        long ends = System.nanoTime() + line.transcript.soon * 1_000_000L;
+        Frame next = take(ends - System.nanoTime());
+        while (next != null && !next.isEnd) next = take(ends - System.nanoTime());
+        if (next != null) return next.text;
+        throw failure("the connection of " + name + " ends",
+                "it is still open "
+                        + line.transcript.within().replace("within", "after"),
+                -1, likely);
+    }
+
     /// Begins the closing handshake, as a page does that is left.
     public void leave() {
         note(" > close 1000");
