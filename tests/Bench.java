@@ -132,7 +132,7 @@ class Bench implements Callable<Integer> {
                     "03",
                     "--solution");
             if (wanted("all")) grade("grade of five solutions", "at most 8 s", "grade",
-                    "--solution");
+                    "01", "02", "03", "04", "05", "--solution");
             if (!fanOuts().isEmpty()) fanOut();
         } finally {
             RepoCopy.delete(temp);

@@ -72,7 +72,7 @@ public final class Course {
                     Set.of(Need.SECOND_PROGRAM, Need.UPSTREAM)),
             new Lesson("08_slow_consumers", "Slow consumers",
                     "where a slow reader's bytes wait, how many, and what is dropped",
-                    "an exchange's screens", Set.of()));
+                    "an exchange's screens", Set.of(Need.SECOND_PROGRAM)));
 
     private Course() {}
 }
