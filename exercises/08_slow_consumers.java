@@ -38,14 +38,14 @@
 // 2. **A price that waits is replaced** by a newer one of the same symbol, which
 //    takes its place in the line. Trades replace nothing, and keep their order.
 // 3. **`queued` never exceeds `CAP_BYTES`.** A message that does not fit is not
-//    put into the line: the screen is cut off.
+//    put into the line, be it long or a price: the screen is cut off.
 // 4. **Who is cut off is gone at once** from `/screens`, even if it reads
-//    nothing, and what waits for it is forgotten. The close is 1013; a screen
-//    that reads hears it after the message that was under way. `CUT_MS` later
-//    the connection is ended, as one that reads nothing never hears a close.
-//    All other screens hear everything meanwhile.
+//    nothing, and what waits for it is forgotten. It is closed with 1013. One
+//    that reads nothing never hears that: `CUT_MS` later its connection is
+//    ended. All other screens hear everything meanwhile.
 //
-// With `CAP_BYTES=1000`, and messages of 300 bytes, a screen that reads nothing
+// With `CAP_BYTES=1000`, and messages of 300 bytes, a screen that reads nothing,
+// and whose socket is full,
 //
 // - keeps two prices of ACME and one trade: the first price is under way, and
 //   a third price of ACME replaces the second
@@ -82,8 +82,8 @@ import tools.jackson.databind.JsonNode;
 // `waiting` keeps the order of its keys. `put` with a key that is there replaces
 // its message, in the same place. `pollFirstEntry()` takes the first one out.
 //
-// `WebSockets.sendClose(code, reason, channel, null)` sends a close, after what
-// is under way. `IoUtils.safeClose(channel)` ends the connection, and
+// `WebSockets.sendClose(code, reason, channel, null)` sends a close, after the
+// frame that is being written. `IoUtils.safeClose(channel)` ends the connection, and
 // `channel.getIoThread().executeAfter(action, n, MILLISECONDS)` does so later.
 
 // %%
@@ -152,22 +152,10 @@ class Screen extends Endpoint {
 
     private void give(byte[] message) {
         underWay = message;
-        WebSockets.sendText(ByteBuffer.wrap(message), channel,
-                new WebSocketCallback<>() {
-                    @Override
-                    public void complete(WebSocketChannel same, Void nothing) {
-                        run(() -> {
-                            if (underWay == message) underWay = null;
-                            send();
-                        });
-                    }
-
-                    @Override
-                    public void onError(WebSocketChannel same, Void nothing,
-                            Throwable broken) {
-                        exchange.screens.remove(Screen.this);
-                    }
-                });
+        Sockets.send(channel, message, () -> {
+            underWay = null;
+            send();
+        });
     }
 
     void run(Runnable action) { channel.getIoThread().execute(action); }
@@ -176,11 +164,7 @@ class Screen extends Endpoint {
     public void onOpen(Session session, EndpointConfig config) {
         channel = Sockets.channel(session);
         user = session.getRequestParameterMap().get("user").getFirst();
-        try {
-            Sockets.connection(config).setOption(Options.SEND_BUFFER, SEND_BUFFER);
-        } catch (IOException broken) {
-            return; // onClose comes as well
-        }
+        Sockets.sendBuffer(config, SEND_BUFFER);
         exchange.screens.add(this);
     }
 

@@ -18,8 +18,8 @@
 // was put to sleep, a laptop on a train. **Its bytes wait somewhere. Choose
 // where, how many, and what to drop.**
 //
-// In 2017 a third of all sessions at Discord stalled. Their servers kept the
-// events for them in memory, until that was full, and crashed
+// In 2017 a part of Discord stopped reading. Its other servers kept the events
+// for it in memory, until that was full, and crashed
 // ([incident report](https://discordstatus.com/incidents/dj3l6lw926kl)).
 //
 // ```mermaid
@@ -33,16 +33,14 @@
 //   Note over Q: the rest stays here
 // ```
 //
-// A market tells prices to 200 readers, which live in a process of their own,
-// and to a phone, which the page plays and whose cable it makes slow.
+// A market tells prices to 200 readers in a process of their own, and to a phone,
+// which the page plays and whose cable it makes slow.
 
 // %%
-import com.sun.management.UnixOperatingSystemMXBean;
 import io.undertow.server.*;
 import io.undertow.websockets.core.*;
 import jakarta.websocket.*;
 import java.io.IOException;
-import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.util.*;
 import java.util.concurrent.*;
@@ -56,122 +54,147 @@ import shared.websocket.*;
 //
 // - **Our queue**, in the heap: what we have not given to the socket yet. We
 //   can count it, bound it, and throw away what is old.
-// - **The kernels**, ours and the reader's, and all that is between them. A
-//   send that has returned got a message no further than here. What is in
-//   there cannot be taken back: it will be read, however old it is.
-// - **The reader**: a browser queues messages for a script that is busy.
+// - **The kernels**, ours and the reader's, and every proxy between them. When
+//   `send` has returned, a message may be only here. It cannot be taken back:
+//   it will be read, however old it is by then.
+// - **The reader.** A browser queues messages for a script that is busy, and
+//   tells nobody.
 //
 // A cap bounds only the first. Linux lets the second grow to some megabytes on
-// a local connection, and hides a slow reader for a while. We ask for a send
-// buffer of 16 KiB: what cannot be taken back should be little.
-//
+// a local connection, and so hides a slow reader for a while. We ask for a send
+// buffer of 16 KiB. (Linux doubles it. The price: a distant reader gets at most
+// one buffer in each round trip.)
+
+// %%
+enum Policy {
+    queue, drop, latest, cut, block, idle;
+
+    static Policy of(String name) {
+        for (Policy each : values()) if (each.name().equals(name)) return each;
+        throw new Problem(400, "'policy' is one of " + List.of(values()) + ".");
+    }
+}
+
+// %% [markdown]
 // ## Four policies
 //
 // - `queue`: keep all. Then the heap is the cap, and all readers share it.
-// - `drop`: what does not fit is not sent. The reader keeps the old ones.
-// - `latest`: of each symbol the newest price replaces the one that waits, in
-//   its place in the line. At the end of the line a busy symbol would wait for
-//   ever.
-// - `cut`: close with 1013, *try again later*. Good where nothing may be
-//   missing: the reader comes back with a cursor, as in lesson 07.
+// - `drop`: what does not fit is not sent. The reader keeps the old ones, and
+//   must be told that some are missing.
+// - `latest`: of each symbol a newer price takes the *place* of the older one in
+//   the line. If it went to the end, a busy symbol would never be sent. Right
+//   for whole values; where changes are sent, dropping one needs a snapshot.
+// - `cut`: close with 1013, *try again later*. Right where nothing may be
+//   missing and the reader is slow for a while: it comes back with a cursor, as
+//   in lesson 07. Who is always too slow must get less.
 //
-// **Count bytes, not messages.** A thousand messages may be 20 KB, or 4 GB.
-// What is under way counts, too. **One message is under way at a time**; the
-// next is sent when the socket has taken it. Who "sends asynchronously" without
-// asking whether the last is through has chosen `queue`, and cannot count it.
+// **Count bytes, not messages.** A thousand messages may be 20 KB, or 4 GB. What
+// is under way counts, too.
 
 // %%
-enum Policy { QUEUE, DROP, LATEST, CUT, BLOCK, IDLE }
-
-record Price(String type, String symbol, long price, long at, String depth) {}
-
-class Reader extends Endpoint {
+class Waiting {
     private static final int CAP = 64 * 1024;
-    private final Market market;
-    private final SequencedMap<Object, byte[]> waiting = new LinkedHashMap<>();
-    private byte[] underWay = {};
-    private WebSocketChannel channel;
-    Policy policy;
-    String name;
-    volatile long queued;
-    volatile long sent;
+    final Policy policy;
+    private final SequencedMap<Object, byte[]> line = new LinkedHashMap<>();
+    volatile long bytes; // with what is under way
+    volatile int replaced;
     volatile int dropped;
 
-    Reader(Market market) { this.market = market; }
+    Waiting(Policy policy) { this.policy = policy; }
+
+    /// @return false where the reader is to be cut off
+    boolean offer(String symbol, byte[] message) {
+        Object key = policy == Policy.latest ? symbol : new Object();
+        byte[] old = line.get(key);
+        long after = bytes + message.length - (old == null ? 0 : old.length);
+        if (after > CAP && policy != Policy.queue) {
+            dropped++;
+            return policy != Policy.cut;
+        }
+        line.put(key, message); // in the place of the old one, if there is one
+        bytes = after;
+        if (old != null) replaced++;
+        return true;
+    }
+
+    /// @return null where nothing waits
+    byte[] first() {
+        var first = line.pollFirstEntry();
+        return first == null ? null : first.getValue();
+    }
+
+    void taken(byte[] message) { bytes -= message.length; }
+
+    void forget() { line.clear(); }
+}
+
+// %% [markdown]
+// ## One message under way at a time
+//
+// The next message is sent when the socket has taken the last. Who sends the
+// next without waiting for that has chosen `queue`, in a place that they cannot
+// count. ("It sends asynchronously" says only that we do not wait.)
+//
+// All of a reader happens on its connection's I/O thread, so there is no lock.
+// **A close frame waits behind the bytes before it.** Who reads nothing never
+// gets it: ten seconds later we end the TCP connection.
+
+// %%
+class Reader extends Endpoint {
+    private final Set<Reader> readers;
+    private WebSocketChannel channel;
+    private byte[] underWay;
+    private boolean cut;
+    Waiting waiting;
+    String name;
+    volatile long sent;
+
+    Reader(Set<Reader> readers) { this.readers = readers; }
 
     @Override
     public void onOpen(Session session, EndpointConfig config) {
         var query = session.getRequestParameterMap();
         name = query.getOrDefault("name", List.of("reader")).getFirst();
-        policy = Market
-                .policy(query.getOrDefault("policy", List.of("latest")).getFirst());
+        waiting = new Waiting(Policy.of(query.get("policy").getFirst()));
         channel = Sockets.channel(session);
-        try {
-            Sockets.connection(config).setOption(Options.SEND_BUFFER, 16 * 1024);
-        } catch (IOException broken) {
-            return; // onClose comes as well
-        }
-        market.readers.add(this);
+        Sockets.sendBuffer(config, 16 * 1024);
+        session.setMaxTextMessageBufferSize(1_024); // what it sends
+        readers.add(this); // it counts until its connection has ended
+        channel.addCloseTask(ended -> readers.remove(this));
     }
 
-    /// On any thread.
     void offer(String symbol, byte[] message) {
         channel.getIoThread().execute(() -> {
-            Object key = policy == Policy.LATEST ? symbol : new Object();
-            byte[] old = waiting.get(key);
-            long after = queued + message.length - (old == null ? 0 : old.length);
-            if (after <= CAP || policy == Policy.QUEUE) {
-                waiting.put(key, message); // in the place of an old one, if there is one
-                queued = after;
-                send();
-            } else if (policy == Policy.CUT) {
-                WebSockets.sendClose(1013, "too slow", channel, null);
-                market.readers.remove(this);
-            } else {
-                dropped++;
-            }
+            if (cut || waiting.policy == Policy.idle) return;
+            if (waiting.offer(symbol, message)) send();
+            else cut();
         });
     }
 
     private void send() {
-        if (underWay.length > 0 || waiting.isEmpty()) return;
-        underWay = waiting.pollFirstEntry().getValue();
-        WebSockets.sendText(ByteBuffer.wrap(underWay), channel,
-                new WebSocketCallback<>() {
-                    @Override
-                    public void complete(WebSocketChannel same, Void nothing) {
-                        channel.getIoThread().execute(Reader.this::taken);
-                    }
-
-                    @Override
-                    public void onError(WebSocketChannel same, Void nothing,
-                            Throwable broken) {
-                        market.readers.remove(Reader.this);
-                    }
-                });
+        if (underWay != null || (underWay = waiting.first()) == null) return;
+        Sockets.send(channel, underWay, this::taken);
     }
 
-    /// The socket has taken the frame.
     private void taken() {
         sent += underWay.length;
-        queued -= underWay.length;
-        underWay = new byte[0];
+        waiting.taken(underWay);
+        underWay = null;
         send();
     }
 
-    /// The famous wrong answer: waits until the socket has taken it.
-    void block(byte[] message) {
-        try {
-            WebSockets.sendTextBlocking(ByteBuffer.wrap(message), channel);
-            sent += message.length;
-        } catch (IOException gone) {
-            market.readers.remove(this);
-        }
+    private void cut() {
+        cut = true;
+        waiting.forget();
+        WebSockets.sendClose(1013, "too slow", channel, null);
+        channel.getIoThread().executeAfter(() -> IoUtils.safeClose(channel), 10,
+                TimeUnit.SECONDS);
     }
 
-    @Override
-    public void onClose(Session session, CloseReason reason) {
-        market.readers.remove(this);
+    /// The famous wrong answer: waits until the socket has taken it.
+    void block(byte[] message) throws IOException {
+        WebSockets.sendTextBlocking(ByteBuffer.wrap(message), channel);
+        sent += message.length;
     }
 }
 
@@ -183,15 +206,17 @@ class Reader extends Endpoint {
 //
 // The famous wrong answer is `block`: it sends to one after the other, and
 // waits, as `getBasicRemote().sendText()` does in a loop. **The slowest reader
-// sets the pace for all.** A virtual thread for each reader does not solve it:
-// the thread waits at its own socket, and what waits for the thread is a queue
-// again, in a pool that has no bound unless you give it one.
+// sets the pace for all**; one that reads nothing stops them. A virtual thread
+// for each reader frees the others. But what waits for that thread is a queue
+// again: it needs a cap and a policy, too.
 
 // %%
+record Price(String type, String symbol, long price, long at, String depth) {}
+
 class Market {
-    static final int SYMBOLS = 5;
+    private static final int SYMBOLS = 5;
     final Set<Reader> readers = ConcurrentHashMap.newKeySet();
-    private final ScheduledExecutorService clock = Executors
+    final ScheduledExecutorService clock = Executors
             .newSingleThreadScheduledExecutor(Thread.ofPlatform().daemon().factory());
     private final String depth = "9".repeat(3_900); // the order book
     private long ticks;
@@ -200,35 +225,29 @@ class Market {
         clock.scheduleAtFixedRate(this::tick, 40, 40, TimeUnit.MILLISECONDS);
     }
 
-    static Policy policy(String name) {
-        try {
-            return Policy.valueOf(name.toUpperCase(Locale.ROOT));
-        } catch (IllegalArgumentException unknown) {
-            throw new Problem(400,
-                    "'policy' is queue, drop, latest, cut, block or idle.");
-        }
-    }
-
     private void tick() {
         String symbol = "S" + ticks++ % SYMBOLS;
         byte[] message = Http.JSON.writeValueAsBytes(new Price("price", symbol,
                 100 + ticks % 7, System.currentTimeMillis(), depth));
         for (Reader each : readers) {
-            switch (each.policy) {
-                case BLOCK -> each.block(message);
-                case IDLE -> {}
-                default -> each.offer(symbol, message);
+            try {
+                if (each.waiting.policy == Policy.block) each.block(message);
+                else each.offer(symbol, message);
+            } catch (Exception broken) { // of this one, and not of the others
+                readers.remove(each);
             }
         }
     }
 
-    record State(String name, Policy policy, long queued, long sent, int dropped) {}
+    record Slow(String name, long queued, long sent, int replaced, int dropped) {}
 
-    List<State> slow() {
-        return readers.stream().filter(each -> !each.name.equals("fast"))
-                .map(each -> new State(each.name, each.policy, each.queued,
-                        each.sent, each.dropped))
-                .toList();
+    /// All but the 200, whose name is `fast`.
+    Map<String, Object> gauges() {
+        return Map.of("readers", readers.size(), "slow", readers.stream()
+                .filter(each -> !each.name.equals("fast"))
+                .map(each -> new Slow(each.name, each.waiting.bytes, each.sent,
+                        each.waiting.replaced, each.waiting.dropped))
+                .toList());
     }
 }
 
@@ -241,57 +260,64 @@ class Market {
 // them** ([RFC 6455, section 5.4](https://www.rfc-editor.org/rfc/rfc6455#section-5.4)).
 // Where another message must pass, cut the long one into messages of your own.
 //
-// `/film` sends 4 MB in one of the three ways, and ten times a second a ping and
-// a short message. It says how long the slowest pong took, or takes already.
+// `/film` sends 4 MB in one of the three ways. Meanwhile it pings 100 ms after
+// each pong, and sends a short message 100 ms after the last is through. It tells
+// how long the slowest pong took, one that has not come yet included.
 
 // %%
 class Film extends Endpoint {
     private static final int PIECES = 64;
     private static final String PIECE = ".".repeat(4 * 1024 * 1024 / PIECES);
-    private final Deque<Long> pings = new ConcurrentLinkedDeque<>();
+    private WebSocketChannel channel;
+    private volatile long pinged; // or 0
     private volatile long slowest;
 
     @Override
     public void onOpen(Session session, EndpointConfig config) {
-        WebSocketChannel channel = Sockets.channel(session);
-        try {
-            Sockets.connection(config).setOption(Options.SEND_BUFFER, 16 * 1024);
-        } catch (IOException broken) {
-            return; // onClose comes as well
-        }
-        var clock = channel.getIoThread().executeAtInterval(() -> {
-            pings.add(System.nanoTime());
-            WebSockets.sendPing(ByteBuffer.allocate(0), channel, null);
-            WebSockets.sendText("{\"at\":" + System.currentTimeMillis() + "}", channel,
-                    null);
-        }, 100, TimeUnit.MILLISECONDS);
-        channel.addCloseTask(closed -> clock.remove());
-        session.addMessageHandler(PongMessage.class, pong -> slowest = Math.max(slowest,
-                System.nanoTime() - pings.poll()));
-        Thread.startVirtualThread(() -> play(session, channel));
+        channel = Sockets.channel(session);
+        Sockets.sendBuffer(config, 16 * 1024);
+        session.addMessageHandler(PongMessage.class, pong -> {
+            slowest = slowest();
+            pinged = 0;
+            soon(this::ping);
+        });
+        soon(this::ping);
+        soon(this::tell);
+        String how = session.getRequestParameterMap().get("as").getFirst();
+        Thread.startVirtualThread(() -> play(session.getBasicRemote(), how));
     }
 
-    private void play(Session session, WebSocketChannel channel) {
-        var query = session.getRequestParameterMap();
+    private void soon(Runnable action) {
+        channel.getIoThread().executeAfter(action, 100, TimeUnit.MILLISECONDS);
+    }
+
+    private void ping() {
+        pinged = System.nanoTime();
+        WebSockets.sendPing(ByteBuffer.allocate(0), channel, null);
+    }
+
+    private void tell() {
+        String text = "{\"at\":%d}".formatted(System.currentTimeMillis());
+        Sockets.send(channel, text.getBytes(), () -> soon(this::tell));
+    }
+
+    private long slowest() {
+        return pinged == 0 ? slowest : Math.max(slowest, System.nanoTime() - pinged);
+    }
+
+    private void play(RemoteEndpoint.Basic remote, String how) {
         try {
-            var remote = session.getBasicRemote();
-            switch (query.get("as").getFirst()) {
-                case "frame" -> remote.sendText(PIECE.repeat(PIECES));
-                case "fragments" -> {
-                    for (int i = 1; i <= PIECES; i++) {
-                        remote.sendText(PIECE, i == PIECES);
-                    }
-                }
-                default -> {
-                    for (int i = 1; i <= PIECES; i++) remote.sendText(PIECE);
+            if (how.equals("frame")) {
+                remote.sendText(PIECE.repeat(PIECES));
+            } else {
+                for (int i = 1; i <= PIECES; i++) {
+                    remote.sendText(PIECE, i == PIECES || how.equals("messages"));
                 }
             }
-            long now = System.nanoTime();
-            long most = Math.max(slowest, now - pings.stream().findFirst().orElse(now));
-            WebSockets.sendText("{\"slowestMs\":" + most / 1_000_000 + "}", channel,
-                    null);
-        } catch (IOException gone) {
-            // Then nobody wants to know.
+            String text = "{\"slowestMs\":%d}".formatted(slowest() / 1_000_000);
+            Sockets.send(channel, text.getBytes(), () -> {});
+        } catch (Exception gone) {
+            IoUtils.safeClose(channel);
         }
     }
 }
@@ -299,37 +325,25 @@ class Film extends Endpoint {
 // %% [markdown]
 // ## What an idle reader costs
 //
-// A reader that hears nothing costs, too: objects in the heap, buffers in the
-// kernel, one descriptor, and no thread. So there is a cap on readers: 5,000
-// times a queue of 64 KiB are 320 MiB, and that must fit. It is checked **before
-// 101**. Then the answer is an HTTP answer, 503 with `Retry-After`, and costs
-// little. What a client *sends* is bounded as well, before it is in memory as a
-// whole: lesson 03 closes a message of more than 64 KiB with 1009.
+// A reader that hears nothing costs, too: about 9 KB in the heap, a socket in the
+// kernel, and one descriptor, but no thread. **So there is a cap on readers.**
+// 5,000 of them are 45 MB here, and their queues of 64 KiB another 312 MiB, where
+// each reader's messages are its own. The cap is checked before the upgrade, so a
+// plain 503 with `Retry-After` says no. (It may be passed by as many as shake
+// hands at once.)
+//
+// What a client *sends* is bounded as well, before it is in memory as a whole: a
+// text of more than 1 KB to `/prices` ends the connection with 1009.
 
-// %%
-record Cost(long heap, long descriptors, int threads) {
-    /// After a collection, so that garbage does not count.
-    static Cost now() {
-        System.gc();
-        var memory = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage();
-        long open = ManagementFactory
-                .getOperatingSystemMXBean() instanceof UnixOperatingSystemMXBean unix
-                        ? unix.getOpenFileDescriptorCount() : 0;
-        return new Cost(memory.getUsed(), open,
-                ManagementFactory.getThreadMXBean().getThreadCount());
-    }
-}
-
-// %% [markdown]
 // ## Break it
 //
 // The phone reads 32 KB a second of the 100 that are for it, for 8 seconds.
 //
 // **Keep all.** The bars show where its bytes are.
 //
-// **Drop new ones.** The cap is 64 KiB. What does not fit is not sent.
+// **Drop new ones.** The cap is 64 KiB, which is two seconds of the phone's.
 //
-// **Newest of each.** There are five symbols.
+// **Newest of each.** There are five symbols, so at most 20 KB are ours.
 //
 // **Cut it off.** The first price that does not fit ends the connection.
 //
@@ -337,7 +351,7 @@ record Cost(long heap, long descriptors, int threads) {
 //
 // **4 MB as a frame.** The cable lets 1 MB a second pass.
 //
-// **4 MB in fragments.** One message in frames of 16 KB.
+// **4 MB in fragments.** One message, in frames of 16 KB.
 //
 // **4 MB in messages.** 64 messages.
 //
@@ -351,26 +365,28 @@ class SlowConsumers {
     static HttpHandler routes() throws IOException {
         Market market = new Market();
         HttpHandler prices = Sockets.upgrade("/prices", "prices.v1", exchange -> {
-            Market.policy(Objects.requireNonNullElse(Http.query(exchange, "policy"),
-                    "latest"));
+            Policy.of(Http.query(exchange, "policy"));
             if (market.readers.size() < MOST) return;
             throw new Problem(503, "There are " + MOST + " readers already.")
                     .with("Retry-After", 1);
-        }, () -> new Reader(market));
+        }, () -> new Reader(market.readers));
         Serve beside = Serve.start(0, new Routes().get("/prices", prices));
         Child audience = new Child("SlowConsumers", Map.of("PRICES",
                 "ws://localhost:" + beside.port + "/prices?name=fast&policy="));
         audience.start();
         return audience.mount(new Routes()
                 .onStop(beside::stop)
+                .onStop(market.clock::shutdownNow)
                 .withCable()
                 .page("08_slow_consumers")
                 .get("/prices", prices)
-                .get("/film", Sockets.upgrade("/film", "film.v1",
-                        exchange -> Objects.requireNonNull(Http.query(exchange, "as")),
-                        Film::new))
-                .get("/_/page/slow", exchange -> Http.json(exchange, 200,
-                        market.slow()))
+                .get("/film", Sockets.upgrade("/film", "film.v1", exchange -> {
+                    String how = String.valueOf(Http.query(exchange, "as"));
+                    if (how.matches("frame|fragments|messages")) return;
+                    throw new Problem(400, "'as' is frame, fragments or messages.");
+                }, Film::new))
+                .get("/_/page/gauges", exchange -> Http.json(exchange, 200,
+                        market.gauges()))
                 .get("/_/page/cost", exchange -> Http.json(exchange, 200,
                         Cost.now())));
     }
@@ -384,22 +400,19 @@ class SlowConsumers {
 // %% [markdown]
 // ## Try it
 //
-// 1. `./jbang talk 'ws://localhost:8008/prices?policy=drop'`, and hold it by
-//    Ctrl-Z. `curl localhost:8008/_/page/slow` shows what waits for it; `fg`
-//    lets it read again.
-// 2. `MAX_READERS=100 ./jbang lessons/08_slow_consumers.java`: 100 of the 200 are
-//    refused. What does `curl -i localhost:8008/prices -H 'Connection: Upgrade'
-//    -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H
-//    'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='` answer?
+// 1. `./jbang talk 'ws://localhost:8008/prices?policy=drop'`, and Ctrl+Z.
+//    `curl localhost:8008/_/page/gauges` shows what waits for it. `fg` goes on.
+// 2. `MAX_READERS=200 ./jbang lessons/08_slow_consumers.java`, and open the page.
+//    The 200 are all that fit: what does the phone get now?
 //
 // ## On Monday
 //
-// - Stop one reader (`kill -STOP` a client), and watch your server's heap for
-//   ten minutes. What ends it: a cap, a time-out, or the memory?
+// - Stop one client (`kill -STOP`), and watch your server's heap for ten
+//   minutes. What ends it: a cap, a time-out, or the memory?
 // - Search your code for a loop that sends under a lock, and for an executor
 //   without a bound on its queue.
 // - Does a stream hold a database connection for as long as it is open? With
-//   Spring Boot's `open-in-view`, which is on by default, one may
+//   Spring Boot's `open-in-view`, which is on by default, one can
 //   ([spring-boot#12319](https://github.com/spring-projects/spring-boot/issues/12319)).
 //
 // `./jbang notebook 08` opens these cells in Jupyter or `jshell`. There,

@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executor;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -23,6 +24,8 @@ public final class Audience implements AutoCloseable {
     private static final int AT_A_TIME = 100;
     /// Who has heard nothing for so long has an old price, and that counts.
     private static final long SILENT_MS = 500;
+    private static final Executor AGAIN =
+            CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS);
     private static final String AT = "\"at\":";
 
     /// @param open how many are connected
@@ -46,20 +49,18 @@ public final class Audience implements AutoCloseable {
     public Audience(int size, URI url) {
         this.url = url;
         Thread.startVirtualThread(() -> {
-            for (int i = 0; i < size; i++) {
-                coming.acquireUninterruptibly();
-                come();
-            }
+            for (int i = 0; i < size; i++) come();
         });
     }
 
     private void come() {
+        coming.acquireUninterruptibly();
         client.newWebSocketBuilder().buildAsync(url, new Member())
                 .whenComplete((socket, refused) -> {
                     coming.release();
-                    if (refused == null || closed) return;
-                    CompletableFuture.delayedExecutor(1, TimeUnit.SECONDS)
-                            .execute(this::come);
+                    if (refused != null && !closed) {
+                        AGAIN.execute(() -> Thread.startVirtualThread(this::come));
+                    }
                 });
     }
 

@@ -105,6 +105,8 @@ function buttons(actions) {
     button.addEventListener("click", async () => {
       if (button.ariaBusy === "true") return;
       const { expect, guesses } = button.dataset;
+      const other = guesses && document.querySelector('#demo [data-guesses][aria-busy="true"]');
+      if (other) return tell(`${other.textContent}: it still runs. One experiment at a time.`);
       if (expect) experiment = button;
       const guess = guesses && await predicted(`${button.textContent}: ${expect}`, guesses.split("|"));
       button.ariaBusy = "true";

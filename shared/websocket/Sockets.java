@@ -13,7 +13,9 @@ import io.undertow.util.HeaderValues;
 import io.undertow.util.Headers;
 import io.undertow.util.Methods;
 import io.undertow.util.Protocols;
+import io.undertow.websockets.core.WebSocketCallback;
 import io.undertow.websockets.core.WebSocketChannel;
+import io.undertow.websockets.core.WebSockets;
 import io.undertow.websockets.jsr.UndertowSession;
 import io.undertow.websockets.jsr.WebSocketDeploymentInfo;
 import jakarta.servlet.ServletException;
@@ -25,12 +27,14 @@ import jakarta.websocket.Session;
 import jakarta.websocket.server.HandshakeRequest;
 import jakarta.websocket.server.ServerEndpointConfig;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.xnio.IoUtils;
+import org.xnio.Options;
 import org.xnio.StreamConnection;
 import org.xnio.XnioIoThread;
 import shared.Problem;
@@ -86,6 +90,33 @@ public final class Sockets {
     /// Undertow's side of the session: its I/O thread, and sending without blocking.
     public static WebSocketChannel channel(Session session) {
         return ((UndertowSession) session).getWebSocketChannel();
+    }
+
+    /// Sends a text.
+    ///
+    /// @param taken runs on the connection's I/O thread when the socket has taken all of it; where
+    /// that fails the connection ends
+    public static void send(WebSocketChannel channel, byte[] text, Runnable taken) {
+        WebSockets.sendText(ByteBuffer.wrap(text), channel, new WebSocketCallback<>() {
+            @Override
+            public void complete(WebSocketChannel same, Void nothing) {
+                channel.getIoThread().execute(taken);
+            }
+
+            @Override
+            public void onError(WebSocketChannel same, Void nothing, Throwable broken) {
+                IoUtils.safeClose(channel);
+            }
+        });
+    }
+
+    /// Asks for a send buffer of this size in the kernel, in bytes. Linux doubles it.
+    public static void sendBuffer(EndpointConfig config, int size) {
+        try {
+            connection(config).setOption(Options.SEND_BUFFER, size);
+        } catch (IOException broken) {
+            // The connection ends, and `onClose` is called.
+        }
     }
 
     /// Begins the closing handshake (RFC 6455 section 7). `onClose` is called at once.

@@ -89,6 +89,12 @@ public final class WebSocketClient implements AutoCloseable {
         send(PING, new byte[0]);
     }
 
+    /// Sends a pong that nobody asked for, and which nobody answers (RFC 6455, section 5.5.3). An end
+    /// that is gone answers by a reset.
+    public void stir() {
+        send(PONG, new byte[0]);
+    }
+
     /// Has the pong come, at least so many milliseconds ago?
     public boolean hasPonged(int ms) {
         return pongedAt != 0 && System.nanoTime() - pongedAt > ms * 1_000_000L;
@@ -133,20 +139,6 @@ public final class WebSocketClient implements AutoCloseable {
                 ? "it is still open "
                         + line.transcript.within().replace("within", "after")
                 : next.text, -1, likely);
-    }
-
-    /// Waits until the connection has ended, whatever comes before.
-    ///
-    /// @return how, in words
-    public String ended(String likely) {
-        long ends = System.nanoTime() + line.transcript.soon * 1_000_000L;
-        Frame next = take(ends - System.nanoTime());
-        while (next != null && !next.isEnd) next = take(ends - System.nanoTime());
-        if (next != null) return next.text;
-        throw failure("the connection of " + name + " ends",
-                "it is still open "
-                        + line.transcript.within().replace("within", "after"),
-                -1, likely);
     }
 
     /// Begins the closing handshake, as a page does that is left.
@@ -196,6 +188,11 @@ public final class WebSocketClient implements AutoCloseable {
     public List<JsonNode> heard() {
         return inbox.stream().filter(each -> !each.isEnd).map(each -> parse(each.text))
                 .toList();
+    }
+
+    /// Has the connection ended?
+    public boolean hasEnded() {
+        return inbox.stream().anyMatch(Frame::isEnd);
     }
 
     /// Has a message with the members of `json` come that nobody has asked for yet?

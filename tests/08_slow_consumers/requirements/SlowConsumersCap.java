@@ -1,0 +1,102 @@
+package requirements;
+
+import grader.client.WebSocketClient;
+import grader.requirement.Requirement;
+import grader.stage.Stage;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import tools.jackson.databind.JsonNode;
+
+/// What does not fit, and what becomes of a screen that is cut off.
+final class SlowConsumersCap extends SlowConsumers {
+    private static final int CAP = 60_000;
+    private static final int CUT_MS = 200;
+    private static final int TRIES = 5;
+    private static final String CUT_OFF =
+            "A message that does not fit cuts the screen off, whatever it is.";
+
+    /// Has the line hold just as much as it may.
+    private void brim(String user) {
+        int tries = TRIES; // the kernel may take one more message meanwhile
+        do {
+            String own = trades++ + " ";
+            int other = json("type", "trade", "user", user, "text", own).length();
+            trade(user, own + "n".repeat((int) (CAP - queued(user) - other)));
+        } while (queued(user) != CAP && queued(user) >= 0 && --tries > 0);
+        expectQueued(user, CAP + ", and not one byte less", queued(user) == CAP,
+                "A message that just fits is put into the line.");
+    }
+
+    @Requirement(id = "08.4", points = 3, todo = 3)
+    @DisplayName("what waits stays within the cap, to the byte; what does not fit cuts the screen off, with 1013")
+    void cap() {
+        begin(CAP, LONG_MS);
+        String user = "ada" + word(3);
+        WebSocketClient slow = slow(user);
+        freeze();
+        fill(user, FILLED);
+        publish(price("ACME", 1, 100));
+        brim(user);
+        long most = 0;
+        for (int tries = TRIES; tries > 0 && queued(user) >= 0; tries--) {
+            publish(price("ACME", 2, 1_000 * (TRIES + 1 - tries)));
+            most = Math.max(most, queued(user));
+        }
+        expectQueued(user, "never more than " + CAP, most <= CAP,
+                "A newer price may be longer than the one that it replaces.");
+        expectScreens(user, 0, CUT_OFF);
+        thaw();
+        List<JsonNode> heard = slow.end("1013", CUT_OFF);
+        if (heard.size() >= trades) {
+            throw slow.failure("what was given to the socket, and no more", "all", -1,
+                    "What waits for a screen that is cut off is forgotten.");
+        }
+        expectTrades(slow, heard, 0);
+        WebSocketClient fast = fast("bob" + word(3));
+        trade(fast.name, "n".repeat(CAP));
+        about(3);
+        fast.end("1013", "It does not fit, though nothing waits.");
+    }
+
+    @Requirement(id = "08.5", points = 3, todo = 4)
+    @DisplayName("who is cut off is gone at once, though it reads nothing, and its connection ends; the others hear everything meanwhile")
+    void cut() {
+        begin(CAP, CUT_MS);
+        WebSocketClient quick = fast("bob" + word(3));
+        String user = "ada" + word(3);
+        WebSocketClient other = fast(user);
+        WebSocketClient slow = slow(user);
+        throttle(1);
+        int n = 0;
+        long before;
+        long after;
+        do { // until one does not fit; the kernel may take one more meanwhile
+            before = queued(user);
+            longTrade(user);
+            murmur("/prices", prices(price("ACME", n++, 5)));
+            after = queued(user);
+        } while (screens(user).size() > 1 && n * LENGTH < CAP + SWALLOWED
+                && (before + LENGTH < CAP - 1_000 || after != before));
+        transcript.act("(" + n + " trades of 20 KB for " + user
+                + ", after each a price of ACME)");
+        expectScreens(user, 1,
+                "The slow one reads nothing, and so does not hear the close.");
+        expectTrades(other, other.hearAll(json("price", n - 1),
+                "A screen that is slow must not delay another.").stream()
+                .filter(each -> each.path("type").asString("").equals("trade"))
+                .toList(), 0);
+        for (int i = 0; i < n; i++) {
+            quick.hearNext(json("type", "price", "price", i),
+                    "A screen that is slow must not delay another.");
+        }
+        boolean ended = Stage.until(transcript.soon, () -> {
+            slow.stir();
+            return slow.hasEnded();
+        });
+        if (ended) return;
+        throw slow.failure("its connection ends after " + CUT_MS + " ms",
+                "it is still open " + transcript.within().replace("within", "after"),
+                -1,
+                "Who reads nothing would keep its connection for ever.");
+    }
+}

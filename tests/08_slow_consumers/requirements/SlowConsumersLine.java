@@ -1,0 +1,112 @@
+package requirements;
+
+import grader.client.WebSocketClient;
+import grader.requirement.Requirement;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import tools.jackson.databind.JsonNode;
+
+/// What waits, and in which order it goes.
+final class SlowConsumersLine extends SlowConsumers {
+    private static final int LONG_CAP = 100_000_000;
+    private static final int PACE = 400_000;
+
+    @Requirement(id = "08.1", points = 1, todo = 1)
+    @DisplayName("screens that read fast hear all prices, and the trades of their own user, in order")
+    void healthy() {
+        begin(LONG_CAP, LONG_MS);
+        WebSocketClient ada = fast("ada" + word(3));
+        WebSocketClient bob = fast("bob" + word(3));
+        publish(price("ACME", 1, 5), price("ACME", 2, 5), price("INIT", 3, 5));
+        trade(ada.name, "buys " + number(1, 99));
+        publish(price("INIT", 4, 5));
+        String last = "sells " + number(1, 99);
+        trade(ada.name, last);
+        trade(bob.name, last);
+        for (WebSocketClient each : List.of(ada, bob)) {
+            long own = each.hearAll(heard(last), "Each message is sent.").stream()
+                    .filter(one -> one.path("type").asString("").equals("trade"))
+                    .count();
+            int wanted = each == ada ? 2 : 1;
+            if (own == wanted) continue;
+            throw each.failure(wanted + " trades", own + " trades", -1, DONE_ALREADY);
+        }
+        expectDrained(ada.name);
+    }
+
+    @Requirement(id = "08.2", points = 3, todo = 1)
+    @DisplayName("what a screen does not read waits in the line, is counted, and arrives in order")
+    void oneAtATime() {
+        begin(LONG_CAP, LONG_MS);
+        String user = "ada" + word(3);
+        WebSocketClient slow = slow(user);
+        freeze();
+        fill(user, SWALLOWED + PACE);
+        throttle(PACE);
+        thaw();
+        List<JsonNode> heard = new ArrayList<>(hearTrades(slow, 6));
+        long queued = queued(user);
+        heard.addAll(hearTrades(slow, slow.heard().size()));
+        int least = (trades - heard.size()) * LENGTH - SWALLOWED;
+        expectQueued(user,
+                "at least " + least + " while " + (trades - heard.size())
+                        + " trades are not heard yet",
+                queued >= least,
+                "One is given when the socket has taken the last, and not all that wait.");
+        for (int i = 0; i < 3; i++) longTrade(user);
+        transcript.act("(3 more)");
+        throttle(0);
+        heard.addAll(hearTrades(slow, trades - heard.size()));
+        expectTrades(slow, heard, 0);
+        expectDrained(user);
+    }
+
+    private static JsonNode last(List<JsonNode> all, String symbol) {
+        return all.stream()
+                .filter(each -> each.path("symbol").asString("").equals(symbol))
+                .reduce((one, next) -> next).orElseThrow();
+    }
+
+    @Requirement(id = "08.3", points = 3, todo = 2)
+    @DisplayName("of the prices that wait a screen gets the newest of each symbol, in its first place; of its trades all")
+    void latest() {
+        begin(LONG_CAP, LONG_MS);
+        String user = "ada" + word(3);
+        WebSocketClient slow = slow(user);
+        freeze();
+        fill(user, FILLED);
+        long before = queued(user);
+        List<String> symbols = List.of("A" + word(3), "B" + word(3), "C" + word(3));
+        publish(price(symbols.getFirst(), 1, 1_000));
+        trade(user, "first");
+        for (int i = 1; i <= 100; i++) {
+            murmur("/prices", prices(price(symbols.get(0), i, 1_000),
+                    price(symbols.get(1), i, 1_000), price(symbols.get(2), i, 1_000)));
+        }
+        transcript.act("(100 prices of 1 KB of each of " + symbols + ")");
+        trade(user, "last");
+        expectQueued(user, "at most about " + (before + 4_000),
+                queued(user) < before + 10_000,
+                "A price takes the place of an older one of its symbol.");
+        thaw();
+        List<JsonNode> all = slow.hearAll(heard("last"), "Trades are never replaced.");
+        for (String symbol : symbols) {
+            long newest = last(all, symbol).path("price").asLong();
+            if (newest == 100) continue;
+            throw slow.failure("the price of " + symbol + " is 100", "" + newest, -1,
+                    "The newest price replaces the older one.");
+        }
+        List<String> order = all.stream().map(each -> each.path("symbol").asString("")
+                + each.path("text").asString("")).toList();
+        if (!order.contains("first")) {
+            throw slow.failure(heard("first"), "it never came", -1,
+                    "Trades are never replaced.");
+        }
+        if (order.indexOf("first") > order.lastIndexOf(symbols.getFirst())) return;
+        throw slow.failure(
+                "the price of " + symbols.getFirst() + " before the trade \"first\"",
+                "it came after it", -1,
+                "A newer price takes the older one's place in the line.");
+    }
+}
