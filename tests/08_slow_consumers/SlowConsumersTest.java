@@ -103,6 +103,10 @@ class SlowConsumersTest {
         }
     }
 
+    private static int readers() throws Exception {
+        return get("/_/page/gauges").get("readers").asInt();
+    }
+
     private static Reader frozen(String policy) throws Exception {
         Reader phone =
                 new Reader(cable, "/prices?name=" + policy + "&policy=" + policy);
@@ -111,7 +115,7 @@ class SlowConsumersTest {
     }
 
     private static JsonNode slow(String name) throws Exception {
-        return get("/_/page/slow").valueStream()
+        return get("/_/page/gauges").get("slow").valueStream()
                 .filter(each -> each.get("name").asString().equals(name)).findFirst()
                 .orElse(null);
     }
@@ -140,12 +144,13 @@ class SlowConsumersTest {
     @DisplayName("drop: what does not fit is counted, and the queue stays within the cap")
     void drop() throws Exception {
         try (Reader phone = frozen("drop")) {
+            assertTrue(phone.raw.socket.isConnected());
             see("some are dropped", () -> {
-                JsonNode state = slow(phone == null ? "" : "drop");
+                JsonNode state = slow("drop");
                 assertTrue(state.get("queued").asInt() <= CAP, state::toString);
                 return state.get("dropped").asInt() > 20;
             });
-            assertTrue(slow("drop").get("queued").asInt() > CAP - 4_000);
+            assertTrue(slow("drop").get("queued").asInt() > CAP - 4_100);
         }
     }
 
@@ -153,17 +158,23 @@ class SlowConsumersTest {
     @DisplayName("cut: what was sent before arrives in its order, then 1013")
     void cut() throws Exception {
         try (Reader phone = frozen("cut")) {
-            see("it is gone", () -> slow("cut") == null);
+            see("it is cut off", () -> slow("cut").get("dropped").asInt() == 1);
             post("/_/page/cable/thaw", null);
             long last = 0;
             Frame frame = phone.next();
             for (; frame.opcode() == TEXT; frame = phone.next()) {
                 long at = frame.json().get("at").asLong();
-                assertTrue(at > last);
+                assertTrue(at > last, at + " after " + last);
                 last = at;
             }
             assertEquals(CLOSE, frame.opcode());
             assertEquals(1013, ByteBuffer.wrap(frame.payload()).getChar());
+        }
+        see("it is gone", () -> slow("cut") == null);
+        try (Reader silent = frozen("cut")) {
+            assertTrue(silent.raw.socket.isConnected());
+            see("it is cut off", () -> slow("cut").get("dropped").asInt() == 1);
+            see("it has ended, though nobody reads", () -> slow("cut") == null);
         }
     }
 
@@ -264,11 +275,25 @@ class SlowConsumersTest {
                 .println("08: 5,000 idle readers take " + heap / 1024 + " KB of heap");
         assertTrue(heap < 45 * MEGABYTE * 5L / 4, heap + " bytes");
         assertTrue(after.get("threads").asInt() <= before.get("threads").asInt() + 10);
-        RawHttp.Answer refused = RawHttp.ask(server.port, "GET", "/prices", null,
-                RawHttp.UPGRADE);
+        RawHttp.Answer refused = RawHttp.ask(server.port, "GET",
+                "/prices?policy=latest", null, RawHttp.UPGRADE);
         assertEquals(503, refused.status());
         assertEquals("1", refused.header("retry-after"));
-        audience("latest", OTHERS);
+        post("/_/page/audience", "{\"policy\":\"latest\",\"size\":1}");
+        see("they have left", () -> readers() == 1);
+    }
+
+    @Test
+    @DisplayName("what a client sends is bounded: 1009 before it is in memory as a whole")
+    void tooLong() throws Exception {
+        try (Reader phone = new Reader(server.port, "/prices?policy=idle&name=long")) {
+            phone.raw.send(RawHttp.frame(0x81, new byte[2_000]));
+            Frame end = phone.next();
+            assertEquals(CLOSE, end.opcode());
+            assertEquals(1009, ByteBuffer.wrap(end.payload()).getChar());
+        }
+        assertEquals(400, RawHttp.ask(server.port, "GET", "/prices?policy=all", null,
+                RawHttp.UPGRADE).status());
     }
 
     @Test
@@ -279,10 +304,11 @@ class SlowConsumersTest {
                         .expecting("503", "WebSocket connection")) {
             chromium.experiment("queue", "in our queue.*predicted: in our heap. Right");
             chromium.screenshot("08-wide-light");
-            chromium.experiment("drop", "[1-9][0-9]* prices were dropped");
+            chromium.experiment("drop", "[1-9][0-9]* new ones were dropped");
             chromium.experiment("latest", "It was: some seconds");
-            chromium.experiment("cut", "closed with 1013.*It was: close 1013");
-            chromium.experiment("block", "One loop.*It was: seconds");
+            chromium.experiment("cut",
+                    "closed with 1013.*It was: old prices, then 1013");
+            chromium.experiment("block", "p99 of the others.*It was: seconds");
             chromium.experiment("frame", "predicted: pings and messages. Right");
             chromium.experiment("fragments", "It was: messages only");
             chromium.experiment("messages", "It was: nothing");
