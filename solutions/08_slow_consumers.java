@@ -38,7 +38,8 @@
 // 2. **A price that waits is replaced** by a newer one of the same symbol, which
 //    takes its place in the line. Trades replace nothing, and keep their order.
 // 3. **`queued` never exceeds `CAP_BYTES`.** A message that does not fit is not
-//    put into the line, be it long or a price: the screen is cut off.
+//    put into the line: the screen is cut off. That holds for prices, too, and
+//    for a message that is too long by itself.
 // 4. **Who is cut off is gone at once** from `/screens`, even if it reads
 //    nothing, and what waits for it is forgotten. It is closed with 1013. One
 //    that reads nothing never hears that: `CUT_MS` later its connection is
