@@ -77,6 +77,9 @@ class SubmissionsTest {
             assertEquals(isHealthy, each.passed(), () -> told(verdict));
             assertTrue(isWrong || each.failure().openTodo > 0, () -> told(verdict));
         }
+        String end = new Report(false).end(List.of(verdict), 0);
+        assertTrue(end.contains(Report.todo(verdict).split("TODO")[0])
+                && end.contains("  TODO 1: "), end);
     }
 
     @ParameterizedTest(name = "solution: {0}")

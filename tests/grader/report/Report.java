@@ -95,7 +95,7 @@ public final class Report {
         String number = verdict.exercise().number();
         if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
         Result result = verdict.next();
-        if (result.isOpen()) {
+        if (result.isOpen() || result.todo() == verdict.firstOpen()) {
             String todo = todo(verdict); // none where its comment was deleted
             return fold(todo.isEmpty() ? result.failure().likely : todo, 6)
                     + "\n      ./jbang watch " + number + " grades each time you save";
