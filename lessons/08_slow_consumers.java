@@ -297,7 +297,7 @@ class Film extends Endpoint {
     }
 
     private void tell() {
-        String text = "{\"at\":%d}".formatted(System.currentTimeMillis());
+        String text = "{\"at\":" + System.currentTimeMillis() + "}";
         Sockets.send(channel, text.getBytes(), () -> soon(this::tell));
     }
 
@@ -314,7 +314,7 @@ class Film extends Endpoint {
                     remote.sendText(PIECE, i == PIECES || how.equals("messages"));
                 }
             }
-            String text = "{\"slowestMs\":%d}".formatted(slowest() / 1_000_000);
+            String text = "{\"slowestMs\":" + slowest() / 1_000_000 + "}";
             Sockets.send(channel, text.getBytes(), () -> {});
         } catch (Exception gone) {
             IoUtils.safeClose(channel);
@@ -334,7 +334,7 @@ class Film extends Endpoint {
 //
 // What a client *sends* is bounded as well, before it is in memory as a whole: a
 // text of more than 1 KB to `/prices` ends the connection with 1009.
-
+//
 // ## Break it
 //
 // The phone reads 32 KB a second of the 100 that are for it, for 8 seconds.

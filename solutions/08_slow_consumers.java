@@ -26,7 +26,7 @@
 // | request | what it is |
 // |---|---|
 // | `GET /screen?user=ada` | a WebSocket: one screen |
-// | `POST /prices` | `{"prices":[{"symbol":"ACME","price":12,"note":"..."}]}`, for all |
+// | `POST /prices` | `{"prices":[{"symbol":"ACME","price":12,"note":""}]}`, for all |
 // | `POST /trades` | `{"user":"ada","text":"..."}`, for the screens of this user |
 // | `GET /screens` | `[{"user":"ada","queued":0}]` |
 //
@@ -138,8 +138,8 @@ class Screen extends Endpoint {
 
     /// @param old what it replaces, or null
     private boolean fits(byte[] message, byte[] old) {
-        // TODO 3: Return whether `queued()` stays within `CAP` with this message, in the
-        //   place of the old one if there is one.
+        // TODO 3: Return whether `queued()` stays within `CAP` with this message, in
+        //   the place of the old one if there is one.
         // At first:
         //     return waiting.size() < 10_000;
         return queued() - (old == null ? 0 : old.length) + message.length <= CAP;
@@ -147,8 +147,8 @@ class Screen extends Endpoint {
     }
 
     private void cut() {
-        // TODO 4: Forget what waits, leave the exchange's screens, and say 1013. A screen
-        //   that does not read gets no close: end its connection `CUT_MS` later.
+        // TODO 4: Forget what waits, leave the exchange's screens, and say 1013. A
+        //   screen that reads nothing gets no close: end its connection `CUT_MS` later.
         // At first:
         //     WebSockets.sendClose(1013, "too slow", channel, null);
         waiting.clear();

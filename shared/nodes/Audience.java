@@ -44,8 +44,8 @@ public final class Audience implements AutoCloseable {
     private final long[] ages = new long[KEPT];
     private int count;
 
-    /// Comes soon, so many at a time that a server's queue of connections holds them. Who is refused
-    /// asks again after a second.
+    /// Comes soon, so many at a time that a server's queue of connections holds them. Who is
+    /// refused asks again after a second.
     public Audience(int size, URI url) {
         this.url = url;
         Thread.startVirtualThread(() -> {
@@ -64,8 +64,8 @@ public final class Audience implements AutoCloseable {
                 });
     }
 
-    /// Serves `/_/page/audience`: `POST` with `{"policy","size"}` has so many come in place of those
-    /// that are here, `GET` counts them as [Count], `DELETE` ends them.
+    /// Serves `/_/page/audience`: `POST` with `{"policy","size"}` has so many come in place of
+    /// those that are here, `GET` counts them as [Count], `DELETE` ends them.
     ///
     /// @param url a policy is put after it
     public static Routes routes(String url) {

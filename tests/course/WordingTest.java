@@ -94,6 +94,7 @@ class WordingTest {
                 .replaceAll("(/orders/|/builds/)\\w+", "$1(id)")
                 .replaceAll("(\"id\":\")\\w+(?=\",\"version)", "$1(id)")
                 .replaceAll("\\(\\d+ steps before\\)", "(some steps before)")
+                .replaceAll("(got +it is )\\d+", "$1(n)")
                 .replaceAll("(\"type\":\"sleep\",\"ms\":|[A-Z]_MS=)\\d+", "$1(ms)")
                 .replaceAll("\\b\\d+ (to \\d+ )?ms\\b", "(some) ms")
                 .replaceAll(":\\d{5}\\b", ":(port)");

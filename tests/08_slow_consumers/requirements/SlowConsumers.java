@@ -137,10 +137,12 @@ abstract sealed class SlowConsumers extends Requirements
                 .max().orElse(-1);
     }
 
+    /// @param isRight whether what was just asked for is
     void expectQueued(String user, String expected, boolean isRight, String likely) {
         if (isRight) return;
-        throw get("/screens").failure("\"queued\" of " + user + " is " + expected, -1,
-                likely);
+        transcript.curl("GET", "/screens", null);
+        throw transcript.failure("\"queued\" of " + user + " is " + expected,
+                "it is " + queued(user), -1, likely);
     }
 
     void expectDrained(String user) {
@@ -154,7 +156,8 @@ abstract sealed class SlowConsumers extends Requirements
         while ((trades - first) * LENGTH < SWALLOWED + until && queued(user) < until) {
             longTrade(user);
         }
-        transcript.act("(" + (trades - first) + " trades of 20 KB for " + user + ")");
+        transcript.act("(trades of 20 KB for " + user + ", until " + until
+                + " bytes wait)");
         about(1);
         expectQueued(user, "at least " + until, queued(user) >= until,
                 "What is given to the socket at once waits there, and nobody counts it.");
@@ -174,7 +177,7 @@ abstract sealed class SlowConsumers extends Requirements
     static List<JsonNode> hearTrades(WebSocketClient screen, int count) {
         List<JsonNode> heard = new ArrayList<>();
         while (heard.size() < count) {
-            heard.add(screen.hearNext(json("type", "trade"), ORDER));
+            heard.add(screen.hearUnnoted(json("type", "trade"), ORDER));
         }
         return heard;
     }

@@ -21,8 +21,11 @@ final class SlowConsumersCap extends SlowConsumers {
         do {
             String own = trades++ + " ";
             int other = json("type", "trade", "user", user, "text", own).length();
-            trade(user, own + "n".repeat((int) (CAP - queued(user) - other)));
+            murmur("/trades", json("user", user, "text",
+                    own + "n".repeat((int) (CAP - queued(user) - other))));
         } while (queued(user) != CAP && queued(user) >= 0 && --tries > 0);
+        transcript.act("(a trade for " + user + " that fills the line, to " + CAP
+                + " bytes)");
         expectQueued(user, CAP + ", and not one byte less", queued(user) == CAP,
                 "A message that just fits is put into the line.");
     }
@@ -39,9 +42,10 @@ final class SlowConsumersCap extends SlowConsumers {
         brim(user);
         long most = 0;
         for (int tries = TRIES; tries > 0 && queued(user) >= 0; tries--) {
-            publish(price("ACME", 2, 1_000 * (TRIES + 1 - tries)));
+            murmur("/prices", prices(price("ACME", 2, 1_000 * (TRIES + 1 - tries))));
             most = Math.max(most, queued(user));
         }
+        transcript.act("(a longer price of ACME)");
         expectQueued(user, "never more than " + CAP, most <= CAP,
                 "A newer price may be longer than the one that it replaces.");
         expectScreens(user, 0, CUT_OFF);
@@ -53,8 +57,8 @@ final class SlowConsumersCap extends SlowConsumers {
         }
         expectTrades(slow, heard, 0);
         WebSocketClient fast = fast("bob" + word(3));
-        trade(fast.name, "n".repeat(CAP));
-        about(3);
+        murmur("/trades", json("user", fast.name, "text", "n".repeat(CAP)));
+        transcript.act("(a trade of " + CAP + " bytes for " + fast.name + ")");
         fast.end("1013", "It does not fit, though nothing waits.");
     }
 
@@ -77,8 +81,8 @@ final class SlowConsumersCap extends SlowConsumers {
             after = queued(user);
         } while (screens(user).size() > 1 && n * LENGTH < CAP + SWALLOWED
                 && (before + LENGTH < CAP - 1_000 || after != before));
-        transcript.act("(" + n + " trades of 20 KB for " + user
-                + ", after each a price of ACME)");
+        transcript.act("(trades of 20 KB for " + user
+                + ", after each a price of ACME, until one does not fit)");
         expectScreens(user, 1,
                 "The slow one reads nothing, and so does not hear the close.");
         expectTrades(other, other.hearAll(json("price", n - 1),

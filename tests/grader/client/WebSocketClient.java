@@ -89,8 +89,8 @@ public final class WebSocketClient implements AutoCloseable {
         send(PING, new byte[0]);
     }
 
-    /// Sends a pong that nobody asked for, and which nobody answers (RFC 6455, section 5.5.3). An end
-    /// that is gone answers by a reset.
+    /// Sends a pong that nobody asked for, and which nobody answers (RFC 6455, section 5.5.3). An
+    /// end that is gone answers by a reset.
     public void stir() {
         send(PONG, new byte[0]);
     }
@@ -112,14 +112,13 @@ public final class WebSocketClient implements AutoCloseable {
 
     /// Waits for the next message, whatever it is, and notes nothing.
     ///
+    /// @param expected what it ought to be
     /// @param likely why it might not come
-    public void hearNextBeat(String likely) {
+    public JsonNode hearUnnoted(String expected, String likely) {
         Frame next = take(line.transcript.soon * 1_000_000L);
-        if (next != null && !next.isEnd) return;
-        throw failure(name + " < {\"type\":\"beat\"}",
-                next == null ? "nothing " + line.transcript.within()
-                        : "nothing more: " + next.text,
-                -1, likely);
+        if (next != null && !next.isEnd) return parse(next.text);
+        throw failure(expected, next == null ? "nothing " + line.transcript.within()
+                : "nothing more: " + next.text, -1, likely);
     }
 
     /// Waits until the other side has ended the connection with this code, whatever comes before.
