@@ -31,6 +31,7 @@ import java.nio.ByteBuffer;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.xnio.IoUtils;
@@ -94,13 +95,14 @@ public final class Sockets {
 
     /// Sends a text.
     ///
-    /// @param taken runs on the connection's I/O thread when the socket has taken all of it; where
-    /// that fails the connection ends
+    /// @param taken runs once, on the connection's I/O thread, when the socket has taken all of it;
+    /// where that fails the connection ends
     public static void send(WebSocketChannel channel, byte[] text, Runnable taken) {
+        AtomicBoolean done = new AtomicBoolean(); // where it ends, Undertow may tell twice
         WebSockets.sendText(ByteBuffer.wrap(text), channel, new WebSocketCallback<>() {
             @Override
             public void complete(WebSocketChannel same, Void nothing) {
-                channel.getIoThread().execute(taken);
+                if (!done.getAndSet(true)) channel.getIoThread().execute(taken);
             }
 
             @Override

@@ -261,12 +261,8 @@ class SlowConsumersTest {
     @Test
     @DisplayName("5,000 idle readers take 45 MB of heap and no thread; who comes then gets 503 before 101")
     void idle() throws Exception {
-        try (Server own = Server.start("lessons/08_slow_consumers.java")) {
-            // Comes last, so that what is measured are readers, and not classes.
-            assertEquals(200,
-                    RawHttp.ask(own.port, "GET", "/_/page/slow", null).status());
-        }
         audience("idle", 1);
+        see("all others have left", () -> readers() == 1);
         JsonNode before = get("/_/page/cost");
         audience("idle", IDLE);
         JsonNode after = get("/_/page/cost");

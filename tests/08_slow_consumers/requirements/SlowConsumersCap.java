@@ -99,8 +99,7 @@ final class SlowConsumersCap extends SlowConsumers {
         });
         if (ended) return;
         throw slow.failure("its connection ends after " + CUT_MS + " ms",
-                "it is still open " + transcript.within().replace("within", "after"),
-                -1,
+                "it is still open", -1,
                 "Who reads nothing would keep its connection for ever.");
     }
 }
