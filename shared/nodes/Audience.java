@@ -45,7 +45,7 @@ public final class Audience implements AutoCloseable {
     private int count;
 
     /// Comes soon, so many at a time that a server's queue of connections holds them. Who is
-    /// refused asks again after a second.
+    /// refused, or whose connection ends, comes again after a second.
     public Audience(int size, URI url) {
         this.url = url;
         Thread.startVirtualThread(() -> {
@@ -58,10 +58,14 @@ public final class Audience implements AutoCloseable {
         client.newWebSocketBuilder().buildAsync(url, new Member())
                 .whenComplete((socket, refused) -> {
                     coming.release();
-                    if (refused != null && !closed) {
-                        AGAIN.execute(() -> Thread.startVirtualThread(this::come));
-                    }
+                    if (refused != null) later();
                 });
+    }
+
+    private void later() {
+        AGAIN.execute(() -> Thread.startVirtualThread(() -> {
+            if (!closed) come();
+        }));
     }
 
     /// Serves `/_/page/audience`: `POST` with `{"policy","size"}` has so many come in place of
@@ -126,7 +130,7 @@ public final class Audience implements AutoCloseable {
     }
 
     private synchronized void ended(Member member) {
-        members.remove(member);
+        if (members.remove(member)) later();
     }
 
     @Override
