@@ -48,8 +48,8 @@
 // With `CAP_BYTES=1000`, and messages of 300 bytes, a screen that reads nothing,
 // and whose socket is full,
 //
-// - keeps two prices of ACME and one trade: the first price is under way, and
-//   a third price of ACME replaces the second
+// - holds 900 bytes after a price of ACME, another, a trade and a third price: the
+//   first is under way, and the third took the second's place
 // - is cut off by the next trade
 //
 // Run this file, open its page, and see it come alive with each TODO:
@@ -75,8 +75,8 @@ import tools.jackson.databind.JsonNode;
 // %% [markdown]
 // ## A screen
 //
-// All of it runs on the connection's own I/O thread, which must not wait, so
-// you need no lock. `give` gives a message to the socket. As long as that has
+// All of it runs on the connection's own I/O thread: so you need no lock, and
+// must not wait. `give` gives a message to the socket. As long as that has
 // not taken it, `underWay` is this message; then it is null, and `send` is
 // called.
 //
@@ -106,6 +106,7 @@ class Screen extends Endpoint {
     ///
     /// @param symbol of a price, or null for a trade
     void hear(String symbol, byte[] message) {
+        if (!exchange.screens.contains(this)) return; // it was cut off
         Object key = key(symbol);
         byte[] old = waiting.get(key);
         if (fits(message, old)) {

@@ -33,8 +33,8 @@
 //   Note over Q: the rest stays here
 // ```
 //
-// A market tells prices to 200 readers in a process of their own, and to a phone,
-// which the page plays and whose cable it makes slow.
+// A market tells prices to 200 readers in a process of their own, and to a phone.
+// The page plays the phone, and slows its cable.
 
 // %%
 import io.undertow.server.*;
@@ -54,9 +54,9 @@ import shared.websocket.*;
 //
 // - **Our queue**, in the heap: what we have not given to the socket yet. We
 //   can count it, bound it, and throw away what is old.
-// - **The kernels**, ours and the reader's, and every proxy between them. When
-//   `send` has returned, a message may be only here. It cannot be taken back:
-//   it will be read, however old it is by then.
+// - **The kernels**, ours and the reader's, and every proxy between them. What
+//   the socket has taken may be only here. It cannot be taken back: it will be
+//   read, however old it is by then.
 // - **The reader.** A browser queues messages for a script that is busy, and
 //   tells nobody.
 //
@@ -67,7 +67,7 @@ import shared.websocket.*;
 
 // %%
 enum Policy {
-    queue, drop, latest, cut, block, idle;
+    queue, drop, latest, cut, block, idle; // the last two are to break it
 
     static Policy of(String name) {
         for (Policy each : values()) if (each.name().equals(name)) return each;
@@ -79,17 +79,16 @@ enum Policy {
 // ## Four policies
 //
 // - `queue`: keep all. Then the heap is the cap, and all readers share it.
-// - `drop`: what does not fit is not sent. The reader keeps the old ones, and
-//   must be told that some are missing.
+// - `drop`: what does not fit is not sent. The reader must be told; ours is not.
 // - `latest`: of each symbol a newer price takes the *place* of the older one in
 //   the line. If it went to the end, a busy symbol would never be sent. Right
-//   for whole values; where changes are sent, dropping one needs a snapshot.
+//   for whole values. Who drops a change must send a snapshot.
 // - `cut`: close with 1013, *try again later*. Right where nothing may be
 //   missing and the reader is slow for a while: it comes back with a cursor, as
 //   in lesson 07. Who is always too slow must get less.
 //
 // **Count bytes, not messages.** A thousand messages may be 20 KB, or 4 GB. What
-// is under way counts, too.
+// is being sent counts, too.
 
 // %%
 class Waiting {
@@ -125,24 +124,24 @@ class Waiting {
 
     void taken(byte[] message) { bytes -= message.length; }
 
-    void forget() { line.clear(); }
+    void forget() { while (!line.isEmpty()) taken(first()); }
 }
 
 // %% [markdown]
 // ## One message under way at a time
 //
-// The next message is sent when the socket has taken the last. Who sends the
-// next without waiting for that has chosen `queue`, in a place that they cannot
+// The next message is sent when the socket has taken the one before. Who sends
+// it without waiting for that has chosen `queue`, in a place that they cannot
 // count. ("It sends asynchronously" says only that we do not wait.)
 //
-// All of a reader happens on its connection's I/O thread, so there is no lock.
+// All but `block` runs on the connection's I/O thread, so there is no lock.
 // **A close frame waits behind the bytes before it.** Who reads nothing never
 // gets it: ten seconds later we end the TCP connection.
 
 // %%
 class Reader extends Endpoint {
     private final Set<Reader> readers;
-    private WebSocketChannel channel;
+    WebSocketChannel channel;
     private byte[] underWay;
     private boolean cut;
     Waiting waiting;
@@ -165,7 +164,7 @@ class Reader extends Endpoint {
 
     void offer(String symbol, byte[] message) {
         channel.getIoThread().execute(() -> {
-            if (cut || waiting.policy == Policy.idle) return;
+            if (cut) return;
             if (waiting.offer(symbol, message)) send();
             else cut();
         });
@@ -201,8 +200,8 @@ class Reader extends Endpoint {
 // %% [markdown]
 // ## One loop for all, and nobody waits
 //
-// A price becomes bytes once, and is offered to each reader. To offer is to
-// put it into a queue: this loop never waits for a socket.
+// A price becomes bytes once. To offer it is a task for the reader's I/O thread.
+// That thread has a queue without a cap, too: so nothing on it may ever wait.
 //
 // The famous wrong answer is `block`: it sends to one after the other, and
 // waits, as `getBasicRemote().sendText()` does in a loop. **The slowest reader
@@ -222,7 +221,7 @@ class Market {
     private long ticks;
 
     Market() {
-        clock.scheduleAtFixedRate(this::tick, 40, 40, TimeUnit.MILLISECONDS);
+        clock.scheduleWithFixedDelay(this::tick, 40, 40, TimeUnit.MILLISECONDS);
     }
 
     private void tick() {
@@ -232,9 +231,10 @@ class Market {
         for (Reader each : readers) {
             try {
                 if (each.waiting.policy == Policy.block) each.block(message);
-                else each.offer(symbol, message);
+                else if (each.waiting.policy
+                        != Policy.idle) each.offer(symbol, message);
             } catch (Exception broken) { // of this one, and not of the others
-                readers.remove(each);
+                IoUtils.safeClose(each.channel);
             }
         }
     }
@@ -269,7 +269,7 @@ class Film extends Endpoint {
     private static final int PIECES = 64;
     private static final String PIECE = ".".repeat(4 * 1024 * 1024 / PIECES);
     private WebSocketChannel channel;
-    private volatile long pinged; // or 0
+    private volatile long pinged = Long.MAX_VALUE; // or no ping is under way
     private volatile long slowest;
 
     @Override
@@ -278,7 +278,7 @@ class Film extends Endpoint {
         Sockets.sendBuffer(config, 16 * 1024);
         session.addMessageHandler(PongMessage.class, pong -> {
             slowest = slowest();
-            pinged = 0;
+            pinged = Long.MAX_VALUE;
             soon(this::ping);
         });
         soon(this::ping);
@@ -302,7 +302,7 @@ class Film extends Endpoint {
     }
 
     private long slowest() {
-        return pinged == 0 ? slowest : Math.max(slowest, System.nanoTime() - pinged);
+        return Math.max(slowest, System.nanoTime() - pinged);
     }
 
     private void play(RemoteEndpoint.Basic remote, String how) {
@@ -327,8 +327,8 @@ class Film extends Endpoint {
 //
 // A reader that hears nothing costs, too: about 9 KB in the heap, a socket in the
 // kernel, and one descriptor, but no thread. **So there is a cap on readers.**
-// 5,000 of them are 45 MB here, and their queues of 64 KiB another 312 MiB, where
-// each reader's messages are its own. The cap is checked before the upgrade, so a
+// 5,000 of them are 45 MB here, and their queues of 64 KiB another 312 MiB, if no
+// two share a message. The cap is checked before the upgrade, so a
 // plain 503 with `Retry-After` says no. (It may be passed by as many as shake
 // hands at once.)
 //
@@ -341,9 +341,9 @@ class Film extends Endpoint {
 //
 // **Keep all.** The bars show where its bytes are.
 //
-// **Drop new ones.** The cap is 64 KiB, which is two seconds of the phone's.
+// **Drop new ones.** The cap is 64 KiB, two seconds of its reading.
 //
-// **Newest of each.** There are five symbols, so at most 20 KB are ours.
+// **Newest of each.** Of five symbols five prices wait and one is sent: 24 KB.
 //
 // **Cut it off.** The first price that does not fit ends the connection.
 //
@@ -351,7 +351,7 @@ class Film extends Endpoint {
 //
 // **4 MB as a frame.** The cable lets 1 MB a second pass.
 //
-// **4 MB in fragments.** One message, in frames of 16 KB.
+// **4 MB in fragments.** One message, in many frames.
 //
 // **4 MB in messages.** 64 messages.
 //
