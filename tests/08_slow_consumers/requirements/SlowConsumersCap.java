@@ -35,7 +35,7 @@ final class SlowConsumersCap extends SlowConsumers {
     void cap() {
         begin(CAP, LONG_MS);
         String user = "ada" + word(3);
-        WebSocketClient slow = slow(user);
+        slow(user);
         freeze();
         fill(user, FILLED);
         publish(price("ACME", 1, 100));
@@ -49,46 +49,67 @@ final class SlowConsumersCap extends SlowConsumers {
         expectQueued(user, "never more than " + CAP, most <= CAP,
                 "A newer price may be longer than the one that it replaces.");
         expectScreens(user, 0, CUT_OFF);
-        thaw();
-        List<JsonNode> heard = slow.end("1013", CUT_OFF);
-        if (heard.size() >= trades) {
-            throw slow.failure("what was given to the socket, and no more", "all", -1,
-                    "What waits for a screen that is cut off is forgotten.");
-        }
-        expectTrades(slow, heard, 0);
         WebSocketClient fast = fast("bob" + word(3));
         murmur("/trades", json("user", fast.name, "text", "n".repeat(CAP)));
         transcript.act("(a trade of " + CAP + " bytes for " + fast.name + ")");
         fast.end("1013", "It does not fit, though nothing waits.");
     }
 
-    @Requirement(id = "08.5", points = 3, todo = 4)
-    @DisplayName("who is cut off is gone at once, though it reads nothing, and its connection ends; the others hear everything meanwhile")
-    void cut() {
-        begin(CAP, CUT_MS);
-        WebSocketClient quick = fast("bob" + word(3));
-        String user = "ada" + word(3);
-        WebSocketClient other = fast(user);
-        WebSocketClient slow = slow(user);
-        throttle(1);
+    /// Sends trades of 20 KB, after each a price of ACME, until one does not fit.
+    ///
+    /// @param left how many screens of the user there are then
+    /// @return how many
+    private int overflow(String user, int left) {
         int n = 0;
         long before;
         long after;
-        do { // until one does not fit; the kernel may take one more meanwhile
+        do { // the kernel may take one more meanwhile
             before = queued(user);
             longTrade(user);
             murmur("/prices", prices(price("ACME", n++, 5)));
             after = queued(user);
-        } while (screens(user).size() > 1 && n * LENGTH < CAP + SWALLOWED
+        } while (screens(user).size() > left && n * LENGTH < CAP + SWALLOWED
                 && (before + LENGTH < CAP - 1_000 || after != before));
         transcript.act("(trades of 20 KB for " + user
                 + ", after each a price of ACME, until one does not fit)");
-        expectScreens(user, 1,
-                "The slow one reads nothing, and so does not hear the close.");
-        expectTrades(other, other.hearAll(json("price", n - 1),
-                "A screen that is slow must not delay another.").stream()
+        expectScreens(user, left,
+                "Who reads nothing does not hear the close, and is gone all the same.");
+        return n;
+    }
+
+    private static List<JsonNode> trades(List<JsonNode> heard) {
+        return heard.stream()
                 .filter(each -> each.path("type").asString("").equals("trade"))
-                .toList(), 0);
+                .toList();
+    }
+
+    @Requirement(id = "08.5", points = 3, todo = 4)
+    @DisplayName("who is cut off is gone at once, though it reads nothing, and its connection ends; the others hear everything meanwhile")
+    void cut() {
+        begin(CAP, LONG_MS);
+        String gone = "ada" + word(3);
+        WebSocketClient reads = slow(gone);
+        freeze();
+        int sent = overflow(gone, 0);
+        thaw();
+        List<JsonNode> heard =
+                trades(reads.end("1013", "Who reads again is told why it ended."));
+        if (heard.size() >= sent) {
+            throw reads.failure("what was given to the socket, and no more", "all", -1,
+                    "What waits for a screen that is cut off is forgotten.");
+        }
+        expectTrades(reads, heard, 0);
+
+        begin(CAP, CUT_MS);
+        int first = trades;
+        WebSocketClient quick = fast("bob" + word(3));
+        String user = "eve" + word(3);
+        WebSocketClient other = fast(user);
+        WebSocketClient slow = slow(user);
+        throttle(1);
+        int n = overflow(user, 1);
+        expectTrades(other, trades(other.hearAll(json("price", n - 1),
+                "A screen that is slow must not delay another.")), first);
         for (int i = 0; i < n; i++) {
             quick.hearNext(json("type", "price", "price", i),
                     "A screen that is slow must not delay another.");
