@@ -347,7 +347,7 @@ class Film extends Endpoint {
 //
 // **4 MB in messages.** 64 messages.
 //
-// **5,000 idle readers.** They come in place of the 200. Then the phone comes.
+// **5,000 idle readers.** They are all that fit. Then the phone comes.
 
 // %%
 class SlowConsumers {
@@ -395,7 +395,7 @@ class SlowConsumers {
 // 1. `./jbang talk 'ws://localhost:8008/prices?policy=drop'`, and Ctrl+Z.
 //    `curl localhost:8008/_/page/gauges` shows what waits for it. `fg` goes on.
 // 2. `MAX_READERS=200 ./jbang lessons/08_slow_consumers.java`, and open the page.
-//    The 200 are all that fit: what does the phone get now?
+//    In *Keep all* the 200 are all that fit: what does the phone get now?
 //
 // ## On Monday
 //
