@@ -41,8 +41,12 @@ abstract sealed class SlowConsumers extends Requirements
     }
 
     void begin(int cap, int cutMs) {
+        begin(cap, cutMs, 16_384);
+    }
+
+    void begin(int cap, int cutMs, int sendBuffer) {
         node = stage.node(Stage.A, Map.of("CAP_BYTES", "" + cap, "CUT_MS", "" + cutMs,
-                "SEND_BUFFER", "16384"));
+                "SEND_BUFFER", "" + sendBuffer));
         transcript.afresh();
         transcript.act("CAP_BYTES=" + cap + " CUT_MS=" + cutMs
                 + " ./jbang exercises/08_slow_consumers.java (started anew)");
