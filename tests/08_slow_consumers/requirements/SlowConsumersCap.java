@@ -56,8 +56,8 @@ final class SlowConsumersCap extends SlowConsumers {
         fast.end("1013", "It does not fit, though nothing waits.");
     }
 
-    /// Sends trades, after each a price of ACME, until one does not fit. The first alone is more than
-    /// the kernels take, so it is under way for as long as nobody reads.
+    /// Sends trades, after each a price of ACME, until one does not fit. The first alone is more
+    /// than the kernels take, so it is under way for as long as nobody reads.
     ///
     /// @param left how many screens of the user there are then
     /// @return how many
