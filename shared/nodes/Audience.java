@@ -29,10 +29,10 @@ public final class Audience implements AutoCloseable {
     private static final String AT = "\"at\":";
 
     /// @param open how many are connected
-    /// @param messages how many they have heard since the count before
-    /// @param p50 how old they were, in milliseconds; for a client that has heard nothing for half
+    /// @param p50 how old the messages were that they have heard since the count before, in
+    /// milliseconds; for a client that has heard nothing for half
     /// a second, how old its last one is
-    public record Count(int open, int messages, long p50, long p99) {}
+    public record Count(int open, long p50, long p99) {}
 
     private final HttpClient client = HttpClient.newBuilder()
             .version(HttpClient.Version.HTTP_1_1).proxy(HttpClient.Builder.NO_PROXY)
@@ -92,14 +92,13 @@ public final class Audience implements AutoCloseable {
                 })
                 .get("/_/page/audience", exchange -> {
                     Audience audience = here.get();
-                    Http.json(exchange, 200, audience == null ? new Count(0, 0, 0, 0)
+                    Http.json(exchange, 200, audience == null ? new Count(0, 0, 0)
                             : audience.count());
                 });
     }
 
     /// What was heard since this was asked last.
     public synchronized Count count() {
-        int heard = count;
         long now = System.currentTimeMillis();
         for (Member each : members) {
             if (each.newest > 0
@@ -108,7 +107,7 @@ public final class Audience implements AutoCloseable {
         long[] sorted = Arrays.copyOf(ages, Math.min(count, KEPT));
         Arrays.sort(sorted);
         count = 0;
-        return new Count(members.size(), heard, at(sorted, 0.5), at(sorted, 0.99));
+        return new Count(members.size(), at(sorted, 0.5), at(sorted, 0.99));
     }
 
     private static long at(long[] sorted, double part) {

@@ -48,7 +48,8 @@ abstract sealed class SlowConsumers extends Requirements
         node = stage.node(Stage.A, Map.of("CAP_BYTES", "" + cap, "CUT_MS", "" + cutMs,
                 "SEND_BUFFER", "" + sendBuffer));
         transcript.afresh();
-        transcript.act("CAP_BYTES=" + cap + " CUT_MS=" + cutMs
+        transcript.act("CAP_BYTES=" + cap + " CUT_MS=" + cutMs + " SEND_BUFFER="
+                + sendBuffer
                 + " ./jbang exercises/08_slow_consumers.java (started anew)");
         cable = stage.cable(Stage.A);
         line = connect(null);
@@ -75,9 +76,12 @@ abstract sealed class SlowConsumers extends Requirements
         return join(user, "slow " + user, cable.port());
     }
 
-    void freeze() {
+    /// By the cable, which is frozen from now on.
+    WebSocketClient stalled(String user) {
+        WebSocketClient screen = slow(user);
         cable.freeze();
         transcript.act("(the cable of the slow screen freezes)");
+        return screen;
     }
 
     void thaw() {
@@ -113,9 +117,15 @@ abstract sealed class SlowConsumers extends Requirements
         line.ask("POST", path, json).expect(204, DONE_ALREADY);
     }
 
-    void longTrade(String user) {
+    void longTrade(String user, int length) {
         murmur("/trades", json("user", user, "text",
-                trades++ + " " + "t".repeat(LENGTH)));
+                trades++ + " " + "t".repeat(length)));
+    }
+
+    static List<JsonNode> trades(List<JsonNode> heard) {
+        return heard.stream()
+                .filter(each -> each.path("type").asString("").equals("trade"))
+                .toList();
     }
 
     static String heard(String text) {
@@ -158,7 +168,7 @@ abstract sealed class SlowConsumers extends Requirements
     void fill(String user, int until) {
         int first = trades;
         while ((trades - first) * LENGTH < SWALLOWED + until && queued(user) < until) {
-            longTrade(user);
+            longTrade(user, LENGTH);
         }
         transcript.act("(trades of 20 KB for " + user + ", until " + until
                 + " bytes wait)");

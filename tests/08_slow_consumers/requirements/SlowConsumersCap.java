@@ -36,8 +36,7 @@ final class SlowConsumersCap extends SlowConsumers {
     void cap() {
         begin(CAP, LONG_MS);
         String user = "ada" + word(3);
-        slow(user);
-        freeze();
+        stalled(user);
         fill(user, FILLED);
         publish(price("ACME", 1, 100));
         brim(user);
@@ -64,8 +63,7 @@ final class SlowConsumersCap extends SlowConsumers {
     private int overflow(String user, int left) {
         int n = 0;
         while (n < 4 && screens(user).size() > left) {
-            murmur("/trades", json("user", user, "text",
-                    trades++ + " " + "t".repeat(HUGE)));
+            longTrade(user, HUGE);
             murmur("/prices", prices(price("ACME", n++, 5)));
         }
         transcript.act("(trades of 65 KB for " + user
@@ -75,19 +73,12 @@ final class SlowConsumersCap extends SlowConsumers {
         return n;
     }
 
-    private static List<JsonNode> trades(List<JsonNode> heard) {
-        return heard.stream()
-                .filter(each -> each.path("type").asString("").equals("trade"))
-                .toList();
-    }
-
     @Requirement(id = "08.5", points = 3, todo = 4)
     @DisplayName("who is cut off is gone at once, though it reads nothing, and its connection ends; the others hear everything meanwhile")
     void cut() {
         begin(2 * HUGE + 10_000, LONG_MS, 1_024);
         String gone = "ada" + word(3);
-        WebSocketClient reads = slow(gone);
-        freeze();
+        WebSocketClient reads = stalled(gone);
         int sent = overflow(gone, 0);
         thaw();
         List<JsonNode> heard =

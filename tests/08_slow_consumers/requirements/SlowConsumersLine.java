@@ -30,9 +30,7 @@ final class SlowConsumersLine extends SlowConsumers {
             expectNewest(each, all, "ACME", 2);
             expectNewest(each, all, "INIT", 4);
             about(0);
-            long own = all.stream()
-                    .filter(one -> one.path("type").asString("").equals("trade"))
-                    .count();
+            int own = trades(all).size();
             int wanted = each == ada ? 2 : 1;
             if (own == wanted) continue;
             throw each.failure(wanted + " trades", own + " trades", -1, DONE_ALREADY);
@@ -45,8 +43,7 @@ final class SlowConsumersLine extends SlowConsumers {
     void oneAtATime() {
         begin(LONG_CAP, LONG_MS);
         String user = "ada" + word(3);
-        WebSocketClient slow = slow(user);
-        freeze();
+        WebSocketClient slow = stalled(user);
         fill(user, SWALLOWED + PACE);
         throttle(PACE);
         thaw();
@@ -58,7 +55,7 @@ final class SlowConsumersLine extends SlowConsumers {
         expectQueued(user, "what it has not heard, but for " + SWALLOWED
                 + " bytes at most that are on their way", queued >= least,
                 "One is given when the socket has taken the last, and not all that wait.");
-        for (int i = 0; i < 3; i++) longTrade(user);
+        for (int i = 0; i < 3; i++) longTrade(user, LENGTH);
         transcript.act("(3 more)");
         throttle(0);
         heard.addAll(hearTrades(slow, trades - heard.size()));
@@ -83,8 +80,7 @@ final class SlowConsumersLine extends SlowConsumers {
     void latest() {
         begin(LONG_CAP, LONG_MS);
         String user = "ada" + word(3);
-        WebSocketClient slow = slow(user);
-        freeze();
+        WebSocketClient slow = stalled(user);
         fill(user, FILLED);
         long before = queued(user);
         List<String> symbols = List.of("A" + word(3), "B" + word(3), "C" + word(3));

@@ -49,17 +49,12 @@ public final class HttpConnection implements AutoCloseable {
     /// @param other or null
     public static HttpConnection open(Node node, Transcript transcript,
             HttpConnection other) {
-        try {
-            HttpConnection line = new HttpConnection(node, node.port(), transcript);
-            for (int i = 0; i < TRIES && line.sharesThreadWith(other); i++) {
-                line.close();
-                line = new HttpConnection(node, node.port(), transcript);
-            }
-            return line;
-        } catch (IOException e) {
-            throw transcript.failure("a connection", "nothing: " + e.getMessage(), -1,
-                    "The server takes no connections.");
+        HttpConnection line = open(node, node.port(), transcript);
+        for (int i = 0; i < TRIES && line.sharesThreadWith(other); i++) {
+            line.close();
+            line = open(node, node.port(), transcript);
         }
+        return line;
     }
 
     /// Connects by another port that leads to the node, such as that of a cable.
