@@ -25,6 +25,7 @@ import jakarta.websocket.EndpointConfig;
 import jakarta.websocket.HandshakeResponse;
 import jakarta.websocket.Session;
 import jakarta.websocket.server.HandshakeRequest;
+import jakarta.websocket.server.ServerContainer;
 import jakarta.websocket.server.ServerEndpointConfig;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -45,6 +46,9 @@ import shared.Serve;
 /// [Serve]. What Jakarta's container leaves to the application is refused before the upgrade.
 public final class Sockets {
     private static final String CONNECTION = StreamConnection.class.getName();
+
+    /// Of what a client sends, in bytes; a longer message ends the connection with 1009.
+    private static final int MAX_MESSAGE = 64 * 1024;
 
     private Sockets() {}
 
@@ -71,6 +75,8 @@ public final class Sockets {
         deployment.deploy();
         try {
             HttpHandler container = deployment.start();
+            bound((ServerContainer) deployment.getDeployment().getServletContext()
+                    .getAttribute(ServerContainer.class.getName()));
             return exchange -> {
                 requireUpgrade(exchange);
                 check.accept(exchange);
@@ -81,6 +87,12 @@ public final class Sockets {
         } catch (ServletException e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    /// What Undertow takes without a bound: whoever wants less or more says so for its session.
+    private static void bound(ServerContainer container) {
+        container.setDefaultMaxTextMessageBufferSize(MAX_MESSAGE);
+        container.setDefaultMaxBinaryMessageBufferSize(MAX_MESSAGE);
     }
 
     /// The connection below the session: its bytes, not its frames.

@@ -288,6 +288,10 @@ class SlowConsumersTest {
             assertEquals(CLOSE, end.opcode());
             assertEquals(1009, ByteBuffer.wrap(end.payload()).getChar());
         }
+        try (Reader film = new Reader(server.port, "/prices?policy=idle&name=long")) {
+            film.raw.send(RawHttp.frame(0x82, new byte[70_000]));
+            assertEquals(CLOSE, film.next().opcode(), "a binary message, too");
+        }
         assertEquals(400, RawHttp.ask(server.port, "GET", "/prices?policy=all", null,
                 RawHttp.UPGRADE).status());
     }
