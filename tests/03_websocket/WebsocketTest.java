@@ -6,7 +6,6 @@ import com.microsoft.playwright.Page;
 import com.microsoft.playwright.options.ColorScheme;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,18 +55,6 @@ class WebsocketTest {
         server.closeSilent();
     }
 
-    /// A frame that came from the server.
-    private record Frame(int first, byte[] payload) {
-        int opcode() { return first & 15; }
-
-        String text() { return new String(payload, StandardCharsets.UTF_8); }
-
-        /// Of a close frame; 0 where it has none.
-        int code() {
-            return payload.length < 2 ? 0 : ByteBuffer.wrap(payload).getChar();
-        }
-    }
-
     /// A client that sends just the bytes that a test names.
     private static final class Client implements AutoCloseable {
         final RawHttp raw;
@@ -98,22 +85,16 @@ class WebsocketTest {
         }
 
         /// The next frame, whatever it is.
-        Frame read() throws IOException {
-            byte[] head = raw.bytes(2);
-            assertEquals(0, head[1] & MASKED, "a server does not mask");
-            int length = head[1] & 0x7f;
-            long size = length < 126 ? length : length == 126
-                    ? ByteBuffer.wrap(raw.bytes(2)).getChar()
-                    : ByteBuffer.wrap(raw.bytes(8)).getLong();
-            return new Frame(head[0] & 0xff, raw.bytes((int) size));
+        RawHttp.Frame read() throws IOException {
+            return raw.readFrame();
         }
 
         /// The next text, parsed. Pings come between where a test takes long.
         JsonNode hear() throws IOException {
-            Frame next = read();
+            RawHttp.Frame next = read();
             while (next.opcode() == PING) next = read();
-            Frame frame = next;
-            assertEquals(FIN | TEXT, frame.first,
+            RawHttp.Frame frame = next;
+            assertEquals(FIN | TEXT, frame.first(),
                     () -> "not a text but " + frame.text());
             return JsonMapper.shared().readTree(frame.text());
         }
@@ -123,7 +104,7 @@ class WebsocketTest {
             List<String> heard = new ArrayList<>();
             try {
                 while (true) {
-                    Frame frame = read();
+                    RawHttp.Frame frame = read();
                     heard.add(frame.opcode() + " " + frame.text());
                     if (frame.opcode() == TEXT && frame.text().contains(part)) {
                         return JsonMapper.shared().readTree(frame.text());
@@ -137,7 +118,7 @@ class WebsocketTest {
         /// Skips what comes before the close frame, and waits for the end of the connection.
         int closed() throws IOException {
             List<String> heard = new ArrayList<>();
-            Frame frame = null;
+            RawHttp.Frame frame = null;
             do {
                 if (frame != null) heard.add(frame.opcode() + " " + frame.text());
                 try {
@@ -603,8 +584,8 @@ class WebsocketTest {
     void pings() throws Exception {
         try (Client ada = join("ada")) {
             for (byte[] payload : List.of(new byte[0], utf8("ping"), new byte[125])) {
-                Frame pong = ada.frame(FIN | PING, payload).read();
-                assertEquals(FIN | PONG, pong.first);
+                RawHttp.Frame pong = ada.frame(FIN | PING, payload).read();
+                assertEquals(FIN | PONG, pong.first());
                 assertEquals(new String(payload), pong.text());
             }
             byte[] all = utf8("{\"type\":\"message\",\"text\":\"\u20ac\"}");
@@ -818,7 +799,7 @@ class WebsocketTest {
                 int beats = 0;
                 boolean left = false;
                 for (int pings = 0; pings < 6;) {
-                    Frame frame = ponging.read();
+                    RawHttp.Frame frame = ponging.read();
                     left |= frame.text()
                             .contains("\"left\",\"name\":\"silent\",\"online\":2");
                     if (frame.text().contains("{\"type\":\"online\"")) beats++;

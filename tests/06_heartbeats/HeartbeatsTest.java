@@ -3,7 +3,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.microsoft.playwright.options.ColorScheme;
 import java.io.IOException;
-import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -49,13 +48,13 @@ class HeartbeatsTest {
         /// The code with which it is closed.
         int closed(boolean pongs, int most) throws IOException {
             for (int i = 0; i < most; i++) {
-                byte[] head = raw.bytes(2);
-                byte[] payload = raw.bytes(head[1]);
-                int opcode = head[0] & 15;
+                RawHttp.Frame frame = raw.readFrame();
+                int opcode = frame.opcode();
                 opcodes.add(opcode);
-                if (opcode == CLOSE) return ByteBuffer.wrap(payload).getChar();
-                if (opcode == PING
-                        && pongs) raw.send(RawHttp.frame(0x80 | PONG, payload));
+                if (opcode == CLOSE) return frame.code();
+                if (opcode == PING && pongs) {
+                    raw.send(RawHttp.frame(0x80 | PONG, frame.payload()));
+                }
             }
             return 0;
         }
@@ -74,12 +73,6 @@ class HeartbeatsTest {
     private static boolean isHere(String name) throws Exception {
         return state().path("riders").valueStream()
                 .anyMatch(each -> each.path("name").asString().equals(name));
-    }
-
-    private static int cablePort() throws Exception {
-        String page = RawHttp.ask(server.port, "GET", "/", null).text();
-        return Integer.parseInt(
-                page.replaceFirst("(?s).*data-cable=.localhost:(\\d+).*", "$1"));
     }
 
     private static void cable(String action) throws Exception {
@@ -120,7 +113,7 @@ class HeartbeatsTest {
     @Test
     @DisplayName("without beats a frozen rider is counted on and on; with them it is gone, and a thaw brings a reset")
     void frozen() throws Exception {
-        int cable = cablePort();
+        int cable = server.cablePort();
         try (Rider naive = new Rider(cable, "naive&beats=off");
                 Rider careful = new Rider(cable, "careful")) {
             see("both are here", () -> isHere("naive") && isHere("careful"));
@@ -161,7 +154,8 @@ class HeartbeatsTest {
     @DisplayName("a stream that nobody reads is written to without an error, and ends by its age")
     void stream() throws Exception {
         int before = state().path("streams").asInt();
-        try (RawHttp board = new RawHttp(cablePort()).request("GET", "/board", null)) {
+        try (RawHttp board =
+                new RawHttp(server.cablePort()).request("GET", "/board", null)) {
             assertEquals(200, board.head().status());
             cable("freeze");
             try (Rider clock = new Rider(server.port, "clock")) {
@@ -196,7 +190,7 @@ class HeartbeatsTest {
     @DisplayName("the page: each experiment asks for a prediction, and its outcome is measured")
     void page() throws Exception {
         try (Chromium chromium = Chromium.open(server, 1440, ColorScheme.LIGHT)
-                .expecting("http://localhost:" + cablePort() + "/board")) {
+                .expecting("http://localhost:" + server.cablePort() + "/board")) {
             chromium.see("#gauges", "2 riders");
             chromium.screenshot("06-wide-light");
             chromium.experiment("naive", "her page says open.*still counts her");

@@ -50,9 +50,9 @@ class ResumingTest {
         }
 
         JsonNode next() throws Exception {
-            byte[] head = raw.bytes(2);
-            assertEquals((byte) 0x81, head[0], "a text");
-            return JsonMapper.shared().readTree(raw.bytes(head[1]));
+            RawHttp.Frame frame = raw.readFrame();
+            assertEquals(0x81, frame.first(), "a text");
+            return JsonMapper.shared().readTree(frame.text());
         }
 
         @Override

@@ -2,8 +2,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.microsoft.playwright.options.ColorScheme;
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,9 +30,7 @@ class SlowConsumersTest {
     @BeforeAll
     static void start() throws Exception {
         server = Server.start("lessons/08_slow_consumers.java");
-        String page = RawHttp.ask(server.port, "GET", "/", null).text();
-        cable = Integer.parseInt(
-                page.replaceFirst("(?s).*data-cable=.localhost:(\\d+).*", "$1"));
+        cable = server.cablePort();
     }
 
     @AfterAll
@@ -73,13 +69,6 @@ class SlowConsumersTest {
                 () -> get("/_/page/audience").get("open").asInt() == size);
     }
 
-    private record Frame(boolean last, int opcode, byte[] payload) {
-        JsonNode json() {
-            return JsonMapper.shared()
-                    .readTree(new String(payload, StandardCharsets.UTF_8));
-        }
-    }
-
     /// Reads frames when it is told to.
     private static final class Reader implements AutoCloseable {
         final RawHttp raw;
@@ -89,12 +78,13 @@ class SlowConsumersTest {
             assertEquals(101, raw.head().status());
         }
 
-        Frame next() throws Exception {
-            byte[] head = raw.bytes(2);
-            long size = head[1] < 126 ? head[1]
-                    : head[1] == 126 ? ByteBuffer.wrap(raw.bytes(2)).getChar()
-                    : ByteBuffer.wrap(raw.bytes(8)).getLong();
-            return new Frame(head[0] < 0, head[0] & 15, raw.bytes((int) size));
+        RawHttp.Frame next() throws Exception {
+            return raw.readFrame();
+        }
+
+        /// When the price in the next frame was made.
+        static long at(RawHttp.Frame price) {
+            return JsonMapper.shared().readTree(price.text()).get("at").asLong();
         }
 
         @Override
@@ -135,7 +125,7 @@ class SlowConsumersTest {
             long newest = 0;
             for (int i = 0; newest < until + 1_800; i++) {
                 assertTrue(i < 200, "the newest price comes at last");
-                newest = phone.next().json().get("at").asLong();
+                newest = Reader.at(phone.next());
             }
         }
     }
@@ -161,14 +151,14 @@ class SlowConsumersTest {
             see("it is cut off", () -> slow("cut").get("dropped").asInt() == 1);
             post("/_/page/cable/thaw", null);
             long last = 0;
-            Frame frame = phone.next();
+            RawHttp.Frame frame = phone.next();
             for (; frame.opcode() == TEXT; frame = phone.next()) {
-                long at = frame.json().get("at").asLong();
+                long at = Reader.at(frame);
                 assertTrue(at > last, at + " after " + last);
                 last = at;
             }
             assertEquals(CLOSE, frame.opcode());
-            assertEquals(1013, ByteBuffer.wrap(frame.payload()).getChar());
+            assertEquals(1013, frame.code());
         }
         see("it is gone", () -> slow("cut") == null);
         try (Reader silent = frozen("cut")) {
@@ -194,7 +184,7 @@ class SlowConsumersTest {
         boolean messages = true;
         try (Reader film = new Reader(cable, "/film?as=" + how)) {
             for (int seen = 0; seen < 4 * MEGABYTE;) {
-                Frame frame = film.next();
+                RawHttp.Frame frame = film.next();
                 boolean under = seen > 0 && seen < 4 * MEGABYTE;
                 if (under && frame.opcode() == PING) pings = false;
                 else if (under && frame.payload().length < 100) messages = false;
@@ -284,9 +274,9 @@ class SlowConsumersTest {
     void tooLong() throws Exception {
         try (Reader phone = new Reader(server.port, "/prices?policy=idle&name=long")) {
             phone.raw.send(RawHttp.frame(0x81, new byte[2_000]));
-            Frame end = phone.next();
+            RawHttp.Frame end = phone.next();
             assertEquals(CLOSE, end.opcode());
-            assertEquals(1009, ByteBuffer.wrap(end.payload()).getChar());
+            assertEquals(1009, end.code());
         }
         try (Reader film = new Reader(server.port, "/prices?policy=idle&name=long")) {
             film.raw.send(RawHttp.frame(0x82, new byte[70_000]));

@@ -37,6 +37,18 @@ final class RawHttp implements AutoCloseable {
         }
     }
 
+    /// A WebSocket frame that came from the server.
+    record Frame(int first, byte[] payload) {
+        int opcode() { return first & 15; }
+
+        String text() { return new String(payload, StandardCharsets.UTF_8); }
+
+        /// Of a close frame; 0 where it has none.
+        int code() {
+            return payload.length < 2 ? 0 : ByteBuffer.wrap(payload).getChar();
+        }
+    }
+
     final Socket socket;
     private final InputStream in;
 
@@ -198,6 +210,16 @@ final class RawHttp implements AutoCloseable {
         ByteArrayOutputStream read = new ByteArrayOutputStream();
         while (!isSilentFor(ms)) read.writeBytes(bytes(1));
         return read.toByteArray();
+    }
+
+    /// The next frame, whatever it is.
+    Frame readFrame() throws IOException {
+        byte[] head = bytes(2);
+        if (head[1] < 0) throw new AssertionError("a server does not mask");
+        long size = head[1] < 126 ? head[1] : head[1] == 126
+                ? ByteBuffer.wrap(bytes(2)).getChar()
+                : ByteBuffer.wrap(bytes(8)).getLong();
+        return new Frame(head[0] & 0xff, bytes((int) size));
     }
 
     /// A text frame of a client.

@@ -117,6 +117,13 @@ final class Server implements AutoCloseable {
         return builder;
     }
 
+    /// A port that leads to it through the lesson's cable, as its page names it.
+    int cablePort() throws IOException {
+        String page = RawHttp.ask(port, "GET", "/", null).text();
+        return Integer.parseInt(
+                page.replaceFirst("(?s).*data-cable=.localhost:(\\d+).*", "$1"));
+    }
+
     String url(String path) {
         return "http://localhost:" + port + path;
     }

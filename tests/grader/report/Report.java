@@ -141,11 +141,8 @@ public final class Report {
                     List.of("It was not decided, so it does not count."));
         }
         if (result.isOpen()) {
-            int first = verdict.firstOpen();
             return "     "
-                    + fold(failure.likely + (first > 0 && first < failure.openTodo
-                            ? " Begin with TODO " + first + ", which is open, too."
-                            : ""), 5)
+                    + fold(failure.likely + beginWith(verdict, failure.openTodo), 5)
                     + "\n";
         }
         StringBuilder text = new StringBuilder();
@@ -156,10 +153,17 @@ public final class Report {
         text.append(indent("expected", visible(failure.expected).lines()
                 .map(each -> part(each, 0)).toList()));
         text.append(indent("got", got(failure)));
-        text.append(indent("likely", fold(visible(failure.likely))));
+        text.append(indent("likely", fold(visible(failure.likely) + beginWith(verdict,
+                result.todo()))));
         text.append(indent("where", fold(where(verdict, result.todo()))));
         text.append(indent("next", List.of("./jbang hint " + result.id())));
         return text + "\n";
+    }
+
+    private static String beginWith(Verdict verdict, int todo) {
+        int first = verdict.firstOpen();
+        return first > 0 && first < todo
+                ? " Begin with TODO " + first + ", which is open, too." : "";
     }
 
     private static String where(Verdict verdict, int todo) {
