@@ -100,6 +100,7 @@ class SlowConsumersTest {
     private static Reader frozen(String policy) throws Exception {
         Reader phone =
                 new Reader(cable, "/prices?name=" + policy + "&policy=" + policy);
+        see("it is listed", () -> slow(policy) != null);
         post("/_/page/cable/freeze", null);
         return phone;
     }
