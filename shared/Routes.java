@@ -13,6 +13,7 @@ import io.undertow.util.PathTemplateMatcher;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -114,8 +115,12 @@ public final class Routes implements HttpHandler {
                 case "cut" -> cable.cut();
                 case "throttle" -> cable.throttle((int) Http.integer(Http.object(body),
                         "bytesPerSecond", 0, 1_000_000_000));
+                case "hold" -> cable.hold(
+                        (int) Http.integer(Http.object(body), "bytes", 0, 1_000_000),
+                        Duration.ofMillis(
+                                Http.integer(Http.object(body), "ms", 0, 600_000)));
                 default -> throw new Problem(404,
-                        "A cable is frozen, thawed, cut or throttled.");
+                        "A cable is frozen, thawed, cut, throttled, or holds.");
             }
             Http.empty(exchange, 204);
         });

@@ -72,7 +72,10 @@ public final class Course {
                     Set.of(Need.SECOND_PROGRAM, Need.UPSTREAM)),
             new Lesson("08_slow_consumers", "Slow consumers",
                     "where a slow reader's bytes wait, how many, and what is dropped",
-                    "an exchange's screens", Set.of(Need.SECOND_PROGRAM)));
+                    "an exchange's screens", Set.of(Need.SECOND_PROGRAM)),
+            new Lesson("09_streamed_answers", "Streamed answers",
+                    "an assistant's tokens, and what a closed page leaves running",
+                    "a translator", Set.of()));
 
     private Course() {}
 }
