@@ -214,7 +214,8 @@ class Answers {
             exchange.setPersistent(false);
             var reader = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
-            Http.onGone(exchange, () -> answer.leave(reader));
+            exchange.getIoThread()
+                    .execute(() -> Http.onGone(exchange, () -> answer.leave(reader)));
             answer.join(reader, after);
         });
     }

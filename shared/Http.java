@@ -259,6 +259,7 @@ public final class Http {
         });
         if (connection.getExtraBytes() != null) return;
         var source = connection.getChannel().getSourceChannel();
+        source.setConduit(connection.getOriginalSourceConduit()); // past the body's end
         source.setReadListener(channel -> {
             var pooled = connection.getByteBufferPool().allocate();
             int read = readOrEnd(channel, pooled.getBuffer());
