@@ -214,8 +214,8 @@ class Answers {
             exchange.setPersistent(false);
             var reader = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
-            exchange.getIoThread()
-                    .execute(() -> Http.onGone(exchange, () -> answer.leave(reader)));
+            Http.onGone(exchange, () -> answer.leave(reader));
+            reader.send(null, null, null, null); // the head goes before the first token
             answer.join(reader, after);
         });
     }

@@ -1,17 +1,252 @@
 package requirements;
 
+import grader.client.Answer;
+import grader.client.EventStreamClient;
+import grader.client.HttpConnection;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
+import grader.stage.Meeting;
+import grader.stage.Stage;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
+import tools.jackson.databind.JsonNode;
 
-@DisplayName("09 Streamed answers: (to do: the story)")
-class StreamedAnswers extends Requirements {
+/// 09 Streamed answers: a translator. The grader holds its work before a word.
+@DisplayName("09 Streamed answers: a translator")
+final class StreamedAnswers extends Requirements {
+    private static final int LONG_MS = 600_000;
+    private static final int GRACE_MS = 300;
+    private static final String WORD = "word";
+    private static final String NUMBERED = "Each word comes once, with its number.";
+
+    private final List<EventStreamClient> open = new ArrayList<>();
+    private HttpConnection line;
+    private List<String> source;
+    private String path;
+
+    @AfterEach
+    void leave() {
+        open.forEach(EventStreamClient::close);
+    }
+
+    private void begin(int graceMs, int wordMs) {
+        node = stage.node(Stage.A,
+                Map.of("GRACE_MS", "" + graceMs, "WORD_MS", "" + wordMs));
+        transcript.afresh();
+        transcript.act("GRACE_MS=" + graceMs + " WORD_MS=" + wordMs
+                + " ./jbang exercises/09_streamed_answers.java (started anew)");
+        line = connect(null);
+        source = new ArrayList<>();
+        for (int i = 0; i < 8; i++) source.add(word(number(3, 7)));
+    }
+
+    private String body() {
+        return json("text", String.join(" ", source));
+    }
+
+    /// Asks for the translation, and reads the head of the answer.
+    private EventStreamClient ask(String... headers) {
+        transcript.curl("POST", "/translations", body(), headers);
+        EventStreamClient reader = EventStreamClient.connect(node, transcript)
+                .send("POST", "/translations", body(), headers);
+        open.add(reader);
+        path = reader.answer().expect(200, DONE_ALREADY).header("Location");
+        return reader;
+    }
+
+    private EventStreamClient follow(int after) {
+        EventStreamClient reader = EventStreamClient.connect(node, transcript)
+                .follow(path + "?after=" + after);
+        open.add(reader);
+        reader.answer().expect(200, DONE_ALREADY);
+        return reader;
+    }
+
+    private String translated(int n) {
+        return json("w", new StringBuilder(source.get(n - 1)).reverse().toString())
+                .replaceAll("^.*:|}$", "");
+    }
+
+    private void expect(EventStreamClient reader, int from, int to, String likely) {
+        for (int n = from; n <= to; n++) {
+            reader.expect(n, "message", translated(n), likely);
+        }
+    }
+
+    private void expectDone(EventStreamClient reader, String how, String likely) {
+        reader.expect(reader.id(), how, "", likely);
+        reader.expectEnd("After `" + how + "` the stream ends.");
+    }
+
+    private JsonNode work() {
+        return line.ask("GET", "/work", null).json();
+    }
+
+    private int running() {
+        return work().path("running").asInt(-1);
+    }
+
+    private void expectRunning(int count, String likely) {
+        Answer answer = get("/work").expect(200, DONE_ALREADY);
+        if (answer.json().path("running").asInt(-1) == count) return;
+        throw answer.failure("\"running\" is " + count, -1, likely);
+    }
+
     @Requirement(id = "09.1", points = 1, todo = 1)
-    @DisplayName("GET /hello says hello to whom it is told")
-    void hello() {
-        String name = word(6);
-        get("/hello?name=" + name)
-                .expect(200, "Nothing can be wrong with this request.")
-                .expectJson("hello", name, "Say hello to the name of the query.");
+    @DisplayName("a reader that stays gets each word with its number, and done")
+    void healthy() {
+        begin(LONG_MS, 0);
+        Meeting meeting = stage.meeting(1, WORD);
+        EventStreamClient reader = ask();
+        meeting.first(() -> false);
+        Stage.until(transcript.soon, () -> running() == 1);
+        meeting.letGo();
+        expect(reader, 1, source.size(), NUMBERED);
+        expectDone(reader, "done", DONE_ALREADY);
+    }
+
+    @Requirement(id = "09.2", points = 3, todo = 1)
+    @DisplayName("who comes back gets all after its number, each word once, and the end, also when all is over")
+    void resumes() {
+        begin(LONG_MS, 0);
+        Meeting meeting = stage.meeting(4, WORD);
+        EventStreamClient first = ask();
+        if (!meeting.first(() -> running() == 0)) {
+            throw transcript.failure("8 words", "fewer", -1, DONE_ALREADY);
+        }
+        transcript.act("(the work is held before word 4)");
+        EventStreamClient back = follow(1);
+        expect(back, 2, 3, "What it missed comes first.");
+        EventStreamClient level = follow(3);
+        meeting.letGo();
+        transcript.act("(it goes on)");
+        for (EventStreamClient each : List.of(back, level)) {
+            expect(each, 4, source.size(), "Then it is a reader like the others.");
+            expectDone(each, "done", "It hears the end.");
+        }
+        first.close();
+        EventStreamClient late = follow(source.size() - 2);
+        expect(late, source.size() - 1, source.size(), "All is over, but it is kept.");
+        expectDone(late, "done", "Who comes when all is over hears the end at once.");
+    }
+
+    @Requirement(id = "09.3", points = 3, todo = 2)
+    @DisplayName("nobody reads: it goes on for GRACE_MS and then stops; while somebody reads it does not")
+    void grace() {
+        begin(GRACE_MS, 0);
+        Meeting meeting = stage.meeting(3, WORD);
+        EventStreamClient one = ask();
+        EventStreamClient two = follow(0);
+        meeting.first(() -> running() == 0);
+        transcript.act("(the work is held before word 3)");
+        one.close();
+        transcript.act("(the first reader leaves)");
+        Stage.until(2 * GRACE_MS, () -> false);
+        meeting.letGo();
+        transcript.act("(more than GRACE_MS later the work goes on)");
+        expectDone(skipTo(two, source.size()), "done", "Somebody is still there.");
+
+        Meeting again = stage.meeting(3, WORD);
+        EventStreamClient alone = ask();
+        again.first(() -> running() == 0);
+        transcript.act("(the work is held before word 3)");
+        alone.close();
+        transcript.act("(the reader leaves)");
+        Stage.until(4 * GRACE_MS, () -> false);
+        again.letGo();
+        transcript.act("(much more than GRACE_MS later the work goes on)");
+        Stage.until(transcript.soon, () -> running() == 0);
+        EventStreamClient late = follow(2);
+        String likely = "Without a reader for longer than `GRACE_MS` it stops.";
+        late.expect(3, "message", translated(3), likely);
+        expectDone(late, "stopped", likely);
+
+        begin(LONG_MS, 0);
+        Meeting third = stage.meeting(3, WORD);
+        EventStreamClient leaves = ask();
+        third.first(() -> running() == 0);
+        leaves.close();
+        transcript.act("(its reader leaves, before word 3)");
+        third.letGo();
+        Stage.until(transcript.soon, () -> running() == 0);
+        EventStreamClient back = follow(2);
+        expect(back, 3, source.size(), "Within `GRACE_MS` the work goes on.");
+        expectDone(back, "done", "Within `GRACE_MS` the work goes on.");
+    }
+
+    private EventStreamClient skipTo(EventStreamClient reader, int last) {
+        expect(reader, 1, last, NUMBERED);
+        return reader;
+    }
+
+    @Requirement(id = "09.4", points = 3, todo = 3)
+    @DisplayName("DELETE stops it at once: when the 204 comes nothing runs, and no word is made any more")
+    void stops() {
+        begin(LONG_MS, 0);
+        Meeting meeting = stage.meeting(3, WORD);
+        EventStreamClient reader = ask();
+        meeting.first(() -> running() == 0);
+        transcript.act("(the work is held before word 3)");
+        delete(path).expect(204, DONE_ALREADY);
+        expectRunning(0, "It is down before the answer, whatever the work is at.");
+        expect(reader, 1, 2, NUMBERED);
+        expectDone(reader, "stopped", "Its readers hear that it was stopped.");
+        meeting.letGo();
+        transcript.act("(it goes on)");
+        delete(path).expect(204, "It is stopped already, and stays so.");
+        EventStreamClient late = follow(1);
+        expect(late, 2, 2, NUMBERED);
+        expectDone(late, "stopped", "No word is made after the 204.");
+    }
+
+    @Requirement(id = "09.5", points = 3, todo = 4)
+    @DisplayName("the same key and text: the same translation, also at the same instant; another text: 422; no key: a new one")
+    void once() {
+        begin(LONG_MS, 0);
+        String[] key = {"Idempotency-Key", "\"" + word(8) + "\""};
+        Meeting meeting = stage.meeting(1, "before making").ofBoth();
+        transcript.curl("POST", "/translations", body(), key);
+        transcript.curl("POST", "/translations", body(), key);
+        EventStreamClient one = EventStreamClient.connect(node, transcript);
+        EventStreamClient two = one.another();
+        open.addAll(List.of(one, two));
+        one.send("POST", "/translations", body(), key);
+        meeting.first(one::isReadable);
+        two.send("POST", "/translations", body(), key);
+        meeting.second(two::isReadable);
+        meeting.letGo();
+        Answer first = one.answer().expect(200, DONE_ALREADY);
+        Answer second = two.answer().expect(200, DONE_ALREADY);
+        path = first.header("Location");
+        if (!path.equals(second.header("Location"))) {
+            throw second.failure("Location: " + path, -1,
+                    "Both ask at the same instant, and one translation is made.");
+        }
+        for (EventStreamClient each : List.of(one, two)) {
+            expectDone(skipTo(each, source.size()), "done",
+                    "Each gets it from the first word.");
+        }
+        EventStreamClient later = EventStreamClient.connect(node, transcript)
+                .send("POST", "/translations", body(), key);
+        open.add(later);
+        Answer third = later.answer().expect(200, DONE_ALREADY);
+        if (!path.equals(third.header("Location"))) {
+            throw third.failure("Location: " + path, -1, "The key is known.");
+        }
+        expectDone(skipTo(later, source.size()), "done",
+                "It gets all of it from the first word.");
+        send("POST", "/translations", json("text", word(5)), key).expect(422,
+                "The same key for another text is a mistake of the client.");
+        String before = path;
+        ask();
+        String fresh = path;
+        ask();
+        if (fresh.equals(before) || fresh.equals(path)) {
+            throw transcript.failure("another Location", path, -1,
+                    "Without a key each is a new translation.");
+        }
     }
 }
