@@ -33,19 +33,19 @@
 //
 // 1. **Who comes back gets what it missed**, after the number that it names, each
 //    word once, and then what is new. If all is over, it gets the end, too.
-// 2. **Nobody reads: the work goes on for `GRACE_MS`**, and then it stops. Who
-//    comes back before that finds it running. As long as one reader is there, it
-//    does not stop.
+// 2. **Nobody reads: the work goes on for `GRACE_MS`**, and then it stops; the
+//    word under way may still be made. Who comes back before that finds it
+//    running. As long as one reader is there, it does not stop.
 // 3. **`DELETE` stops it at once.** When the 204 comes, `running` is down already,
 //    and no word is made any more. Its readers hear `stopped`.
 // 4. **Asked twice, made once.** The same `Idempotency-Key` and text: the same
-//    translation, from its first word, even if both ask at the same instant. The
-//    same key and another text: 422. Without a key each is a new one.
+//    translation, from its first word, even if both ask at the same instant, or
+//    it is over. The same key and another text: 422. Without a key each is new.
 //
 // For example `POST /translations {"text":"good day"}` answers
 //
-//     id: 1
-//     data: "doog"
+//     id:1
+//     data:"doog"
 //
 // Run this file, open its page, and see it come alive with each TODO:
 // `./jbang exercises/09_streamed_answers.java`. Then grade it: `./jbang grade 09`.
@@ -62,8 +62,8 @@ import shared.*;
 // %% [markdown]
 // ## A translation
 //
-// `work` runs on a thread of its own, and asks `isWanted` before each word.
-// Whatever touches the fields holds the lock: a method is `synchronized`.
+// `work` runs on a thread of its own, and asks `isWanted` before each word. Who
+// changes the fields holds the lock; `tell`, `end` and `bye` are called with it.
 //
 // `tell` sends a word to a reader, by its number from 1. `end` ends it all: it
 // tells the readers, and forgets them. After it, `how` is not null any more.
@@ -96,20 +96,20 @@ class Translation {
     }
 
     synchronized void leave(ServerSentEventConnection reader) {
-        readers.remove(reader);
+        if (!readers.remove(reader)) return;
         if (readers.isEmpty()) aloneSince = System.nanoTime();
     }
 
     private synchronized boolean isWanted() {
         // TODO 2: Without a reader for longer than `GRACE_MS` it is "stopped".
-        // Whoever asks wants all of it.
+        // As long as there are words, they are made.
         // END 2
         if (words.size() == source.size()) end("done");
         return how == null;
     }
 
     synchronized void stop() {
-        // TODO 3: Stop the work, and all that waits for it.
+        // TODO 3: Stop it, so that it is over when this returns.
         worker.interrupt();
         // END 3
     }
@@ -121,7 +121,7 @@ class Translation {
     private synchronized void add(String word) {
         if (how != null) return;
         words.add(word);
-        readers.forEach(each -> tell(each, words.size()));
+        List.copyOf(readers).forEach(each -> tell(each, words.size()));
     }
 
     private void tell(ServerSentEventConnection reader, int n) {
@@ -131,7 +131,7 @@ class Translation {
     private void end(String how) {
         if (this.how != null) return;
         this.how = how;
-        readers.forEach(this::bye);
+        List.copyOf(readers).forEach(this::bye);
         readers.clear();
     }
 
@@ -197,6 +197,7 @@ class Translations {
             var reader = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
             Http.onGone(exchange, () -> translation.leave(reader));
+            reader.addCloseTask(translation::leave); // a write that failed
             reader.send(null, null, null, null); // the head goes before the first word
             translation.join(reader, after);
         });
@@ -238,6 +239,11 @@ interface Translator {
 interface TranslationClient {
     // language=JavaScript
     String SCRIPT = """
+            async function* chunks(body) {
+              const reader = body.getReader();
+              for (let next; !(next = await reader.read()).done;) yield next.value;
+            }
+
             async function* events(chunks) {
               const decoder = new TextDecoder();
               let text = "";

@@ -25,7 +25,7 @@
 //   Page->>Server: POST /answers
 //   Server-->>Page: id 1, id 2, id 3
 //   Note over Page: closed
-//   Note over Server: goes on for 2 seconds
+//   Note over Server: goes on, for 2 seconds at most
 //   Page->>Server: GET /answers/x?after=3
 //   Server-->>Page: id 4, id 5
 // ```
@@ -50,7 +50,6 @@ import shared.*;
 interface Model {
     int TOKEN_MS = Serve.environment("TOKEN_MS", 60, 1, 60_000);
     int LENGTH = 80;
-    double DOLLARS = 15.0 / 1_000_000; // a token, say
     List<String> WORDS = List.of("A", "caf\u00e9", "in", "Z\u00fcrich", "has",
             "\ud83c\udf70", "and", "costs", "\u20ac", "more.");
 
@@ -66,11 +65,10 @@ interface Model {
 // into the log; each reader, who may come late or come again, is told what is
 // there and then what is new. That is one step under one lock, as in lesson 07.
 //
-// **Who stops the work?** Not the reader's socket: nothing looks at it while
-// the work runs. Not an interrupt: `CompletableFuture.cancel` interrupts no
-// thread, and an interrupted thread that is waiting for a reply leaves that
-// reply to whoever uses the connection next. Here the work itself looks, before
-// each token, whether it is still wanted.
+// **Who stops the work?** Not the reader's socket: `onGone` sees it close, but
+// that ends no thread. Not `CompletableFuture.cancel`: it interrupts nothing. And
+// who gives up a reply in the middle must not use that connection again. Here
+// the work itself looks, before each token, whether it is still wanted.
 //
 // A reader that has gone may be back in a second: a tunnel, a reload. So the
 // work goes on for `GRACE_MS`, and then stops.
@@ -80,7 +78,7 @@ record Work(int running, int made, int forNobody) {}
 
 class Answer {
     static final int GRACE_MS = Serve.environment("GRACE_MS", 2_000, 1, 600_000);
-    final String id = UUID.randomUUID().toString().substring(0, 8);
+    final String id = UUID.randomUUID().toString();
     final String question;
     private final boolean stops;
     private final List<String> tokens = new ArrayList<>();
@@ -115,7 +113,7 @@ class Answer {
         if (end != null) return;
         tokens.add(token);
         if (readers.isEmpty()) forNobody++;
-        for (var each : readers) tell(each, tokens.size());
+        for (var each : List.copyOf(readers)) tell(each, tokens.size());
     }
 
     private void tell(ServerSentEventConnection reader, int n) {
@@ -131,7 +129,7 @@ class Answer {
     synchronized void end(String how) {
         if (end != null) return;
         end = how;
-        readers.forEach(this::bye);
+        List.copyOf(readers).forEach(this::bye);
         readers.clear();
     }
 
@@ -157,8 +155,8 @@ class Answer {
 // `POST /answers` answers with the stream itself, and with `Location`: the
 // place where it goes on. `GET /answers/{id}?after=n` has all after token n.
 //
-// **A POST that is repeated makes a second answer**, and a browser or a proxy
-// repeats more than one would think. So the page sends an `Idempotency-Key`:
+// **A POST that is repeated makes a second answer**, and a second click or a
+// client's retry repeats it. So the page sends an `Idempotency-Key`:
 // the same key and question, the same answer, from its first token. The same key
 // and another question is an error, 422.
 
@@ -215,6 +213,7 @@ class Answers {
             var reader = new ServerSentEventConnection(exchange,
                     exchange.getResponseChannel());
             Http.onGone(exchange, () -> answer.leave(reader));
+            reader.addCloseTask(answer::leave); // a write that failed
             reader.send(null, null, null, null); // the head goes before the first token
             answer.join(reader, after);
         });
@@ -234,18 +233,24 @@ class Answers {
 //
 // `EventSource` sends GET only, and no header of ours. So the page reads the
 // stream by `fetch`. **A chunk is what has just arrived**: it may end inside an
-// event, inside a line, and inside a character. Two things survive any cut:
+// event, inside a line, and inside a character. Two rules make any cut harmless
+// (our lines end in LF only):
 //
 // - `TextDecoder` with `stream: true` keeps half a character for the next chunk.
 // - What stands behind the last blank line is kept, too.
 //
-// `AbortController` closes the connection. That is all it does: it stops the
-// reading, and sends nothing to the server.
+// `AbortController` closes the connection, or on HTTP/2 the stream. That says
+// that nobody reads here. It does not say: stop.
 
 // %%
 interface Client {
     // language=JavaScript
     String SCRIPT = """
+            async function* chunks(body) { // Safari has no `for await` for a stream
+              const reader = body.getReader();
+              for (let next; !(next = await reader.read()).done;) yield next.value;
+            }
+
             async function* events(chunks) {
               const decoder = new TextDecoder();
               let text = "";
@@ -261,7 +266,7 @@ interface Client {
               const fields = { event: "message" };
               for (const line of block.split("\\n")) {
                 const at = line.indexOf(":");
-                if (at > 0) fields[line.slice(0, at)] = line.slice(at + 1).trimStart();
+                if (at > 0) fields[line.slice(0, at)] = line.slice(at + 1).replace(/^ /, "");
               }
               return fields;
             }
@@ -276,7 +281,7 @@ interface Client {
 // %% [markdown]
 // ## Break it
 //
-// **Close it, and nobody stops.** The page asks, and closes after a second.
+// **Close it, with no end.** The page asks, and closes after a second.
 //
 // **Close it.** The same, and the work stops after the grace.
 //
@@ -285,12 +290,12 @@ interface Client {
 // **Small pieces.** The cable lets 50 bytes pass at a time. Two readers get the
 // same chunks.
 //
-// **A buffer on the way.** The cable holds what comes until it has 4 KB, as a
-// proxy that compresses does.
+// **A buffer on the way.** The cable holds what comes for 3 s, or until it has
+// 4 KB, as a proxy that compresses may.
 //
 // **Ask twice.** The same POST, without a key and with one.
 //
-// **Stop it.** `DELETE`: the work stops before the answer comes.
+// **Stop it.** `DELETE`: when the 204 comes, the work has stopped.
 
 // %%
 class StreamedAnswers {
