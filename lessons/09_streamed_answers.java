@@ -59,57 +59,23 @@ interface Model {
 }
 
 // %% [markdown]
-// ## The work belongs to the answer, not to the request
+// ## The log belongs to the answer, not to the request
 //
-// The answer is an object with an id, and a log of its tokens. The work writes
-// into the log; each reader, who may come late or come again, is told what is
-// there and then what is new. That is one step under one lock, as in lesson 07.
-//
-// **Who stops the work?** Not the reader's socket: `onGone` sees it close, but
-// that ends no thread. Not `CompletableFuture.cancel`: it interrupts nothing. And
-// who gives up a reply in the middle must not use that connection again. Here
-// the work itself looks, before each token, whether it is still wanted.
-//
-// A reader that has gone may be back in a second: a tunnel, a reload. So the
-// work goes on for `GRACE_MS`, and then stops.
+// The answer is a log of its tokens. Each reader, who may come late or come
+// again, is told what is there and then what is new. That is one step under one
+// lock, as in lesson 07.
 
 // %%
 record Work(int running, int made, int forNobody) {}
 
-class Answer {
-    static final int GRACE_MS = Serve.environment("GRACE_MS", 2_000, 1, 600_000);
-    final String id = UUID.randomUUID().toString();
-    final String question;
-    private final boolean stops;
+class Log {
     private final List<String> tokens = new ArrayList<>();
     private final Set<ServerSentEventConnection> readers = new HashSet<>();
     private long nobodySince = System.nanoTime();
     private String end; // null, done or stopped
     private int forNobody;
 
-    /// @param stops whether it stops when nobody reads
-    Answer(String question, boolean stops) {
-        this.question = question;
-        this.stops = stops;
-        Thread.startVirtualThread(this::work);
-    }
-
-    private void work() {
-        while (isWanted()) {
-            LockSupport.parkNanos(Model.TOKEN_MS * 1_000_000L);
-            add(Model.token(question, tokens.size()));
-        }
-    }
-
-    private synchronized boolean isWanted() {
-        boolean nobody = readers.isEmpty()
-                && System.nanoTime() - nobodySince > GRACE_MS * 1_000_000L;
-        if (tokens.size() == Model.LENGTH) end("done");
-        else if (stops && nobody) end("stopped");
-        return end == null;
-    }
-
-    private synchronized void add(String token) {
+    synchronized void add(String token) {
         if (end != null) return;
         tokens.add(token);
         if (readers.isEmpty()) forNobody++;
@@ -140,12 +106,55 @@ class Answer {
     }
 
     synchronized void leave(ServerSentEventConnection reader) {
-        if (readers.remove(reader)
-                && readers.isEmpty()) nobodySince = System.nanoTime();
+        if (!readers.remove(reader)) return;
+        if (readers.isEmpty()) nobodySince = System.nanoTime();
+    }
+
+    synchronized long aloneMs() {
+        return readers.isEmpty() ? (System.nanoTime() - nobodySince) / 1_000_000 : 0;
     }
 
     synchronized Work state() {
         return new Work(end == null ? 1 : 0, tokens.size(), forNobody);
+    }
+}
+
+// %% [markdown]
+// ## Who stops the work?
+//
+// Not the reader's socket: `onGone` sees it close, but that ends no thread. Not
+// `CompletableFuture.cancel`: it interrupts nothing. And who gives up a reply in
+// the middle must not use that connection again. Here the work itself looks,
+// before each token, whether it is still wanted.
+//
+// A reader that has gone may be back in a second: a tunnel, a reload. So the
+// work goes on for `GRACE_MS`, and then stops.
+
+// %%
+class Answer extends Log {
+    static final int GRACE_MS = Serve.environment("GRACE_MS", 2_000, 1, 600_000);
+    final String id = UUID.randomUUID().toString();
+    final String question;
+    private final boolean stops;
+
+    /// @param stops whether it stops when nobody reads
+    Answer(String question, boolean stops) {
+        this.question = question;
+        this.stops = stops;
+        Thread.startVirtualThread(this::work);
+    }
+
+    private void work() {
+        for (int n = 0; isWanted(n); n++) {
+            LockSupport.parkNanos(Model.TOKEN_MS * 1_000_000L);
+            add(Model.token(question, n));
+        }
+    }
+
+    private synchronized boolean isWanted(int made) {
+        if (made == Model.LENGTH) end("done");
+        else if (stops && aloneMs() > GRACE_MS) end("stopped");
+        return state().running() > 0;
     }
 }
 
@@ -266,7 +275,8 @@ interface Client {
               const fields = { event: "message" };
               for (const line of block.split("\\n")) {
                 const at = line.indexOf(":");
-                if (at > 0) fields[line.slice(0, at)] = line.slice(at + 1).replace(/^ /, "");
+                const value = line.slice(at + 1).replace(/^ /, "");
+                if (at > 0) fields[line.slice(0, at)] = value;
               }
               return fields;
             }

@@ -23,7 +23,7 @@
 //
 // | request | what it is |
 // |---|---|
-// | `POST /translations` | `{"text":"good day"}`: an event stream, and in `Location` its path |
+// | `POST /translations` | `{"text":"good day"}`: an event stream, its path in `Location` |
 // | `GET /translations/{id}?after=1` | the same translation, after word 1 |
 // | `DELETE /translations/{id}` | 204: it is wanted no more |
 // | `GET /work` | `{"running":1,"made":2}`: translations that go on, words of all |
