@@ -36,7 +36,6 @@
 // %%
 import io.undertow.server.*;
 import io.undertow.server.handlers.sse.ServerSentEventConnection;
-import io.undertow.util.*;
 import io.undertow.websockets.core.WebSockets;
 import jakarta.websocket.*;
 import java.nio.ByteBuffer;
@@ -234,16 +233,7 @@ class Board {
     Board(City city) { this.city = city; }
 
     void open(HttpServerExchange exchange) {
-        exchange.getResponseHeaders()
-                .put(Headers.CONTENT_TYPE, "text/event-stream")
-                .put(Headers.CACHE_CONTROL, "no-cache")
-                .put(new HttpString("Access-Control-Allow-Origin"), "http://localhost:"
-                        + exchange.getDestinationAddress().getPort()); // by the cable
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            exchange.setPersistent(false);
-            var stream = new ServerSentEventConnection(exchange,
-                    exchange.getResponseChannel());
+        Http.events(exchange, stream -> {
             var age = exchange.getIoThread().executeAfter(() -> {
                 streams.remove(stream);
                 exchange.endExchange();

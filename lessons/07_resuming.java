@@ -38,7 +38,6 @@
 import com.fasterxml.jackson.annotation.JsonInclude;
 import io.undertow.server.*;
 import io.undertow.server.handlers.sse.ServerSentEventConnection;
-import io.undertow.util.*;
 import jakarta.websocket.*;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -218,14 +217,7 @@ interface Stream {
         String inUrl = Http.query(exchange, "after");
         String header = exchange.getRequestHeaders().getFirst("Last-Event-ID");
         String after = header == null || header.isEmpty() ? inUrl : header;
-        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream")
-                .put(Headers.CACHE_CONTROL, "no-cache")
-                .put(new HttpString("X-Accel-Buffering"), "no"); // lesson 04
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            exchange.setPersistent(false);
-            var own = new ServerSentEventConnection(exchange,
-                    exchange.getResponseChannel());
+        Http.events(exchange, own -> {
             Http.onGone(exchange, () -> ticker.streams.remove(own));
             own.sendRetry(ThreadLocalRandom.current().nextLong(500, 1_500));
             ticker.join(after, goal -> send(own, goal),

@@ -210,17 +210,7 @@ class Answers {
     }
 
     private static void open(HttpServerExchange exchange, Answer answer, int after) {
-        exchange.getResponseHeaders()
-                .put(Headers.CONTENT_TYPE, "text/event-stream")
-                .put(Headers.CACHE_CONTROL, "no-store")
-                .put(new HttpString("X-Accel-Buffering"), "no") // lesson 04
-                .put(new HttpString("Access-Control-Allow-Origin"), "http://localhost:"
-                        + exchange.getDestinationAddress().getPort()); // by the cable
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            exchange.setPersistent(false);
-            var reader = new ServerSentEventConnection(exchange,
-                    exchange.getResponseChannel());
+        Http.events(exchange, reader -> {
             Http.onGone(exchange, () -> answer.leave(reader));
             reader.addCloseTask(answer::leave); // a write that failed
             reader.send(null, null, null, null); // the head goes before the first token

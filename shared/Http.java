@@ -3,10 +3,13 @@ package shared;
 //DEPS tools.jackson.core:jackson-databind:3.1.7
 
 import io.undertow.server.HttpServerExchange;
+import io.undertow.server.handlers.sse.ServerSentEventConnection;
 import io.undertow.util.AttachmentKey;
 import io.undertow.util.Headers;
 import io.undertow.util.HttpString;
+import io.undertow.util.Methods;
 import io.undertow.util.PathTemplateMatch;
+import io.undertow.util.SameThreadExecutor;
 import io.undertow.util.StatusCodes;
 import java.io.IOException;
 import java.net.URI;
@@ -23,6 +26,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.regex.Pattern;
 import org.xnio.IoUtils;
 import org.xnio.channels.StreamSourceChannel;
@@ -227,6 +231,25 @@ public final class Http {
     public static String path(HttpServerExchange exchange, String name) {
         return exchange.getAttachment(PathTemplateMatch.ATTACHMENT_KEY).getParameters()
                 .get(name);
+    }
+
+    /// Answers with an event stream (WHATWG HTML, 9.2); `opened` gets it on the I/O thread. The
+    /// head goes with the first event. HEAD gets the head alone. The lesson's page may read it
+    /// by the cable, too.
+    public static void events(HttpServerExchange exchange,
+            Consumer<ServerSentEventConnection> opened) {
+        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream")
+                .put(Headers.CACHE_CONTROL, "no-store")
+                .put(new HttpString("X-Accel-Buffering"), "no") // nginx passes it on at once
+                .put(new HttpString("Access-Control-Allow-Origin"),
+                        "http://localhost:"
+                                + exchange.getDestinationAddress().getPort());
+        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
+        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
+            exchange.setPersistent(false);
+            opened.accept(new ServerSentEventConnection(exchange,
+                    exchange.getResponseChannel()));
+        });
     }
 
     /// Who waits to hear that a connection is gone. One a connection, however many requests

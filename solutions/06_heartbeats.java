@@ -60,7 +60,6 @@
 // %%
 import io.undertow.server.*;
 import io.undertow.server.handlers.sse.ServerSentEventConnection;
-import io.undertow.util.*;
 import io.undertow.websockets.core.WebSockets;
 import jakarta.websocket.*;
 import java.nio.ByteBuffer;
@@ -295,12 +294,7 @@ class Room {
 // %%
 class Screen {
     static void open(Room room, HttpServerExchange exchange) {
-        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream")
-                .put(Headers.CACHE_CONTROL, "no-cache");
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            var stream = new ServerSentEventConnection(exchange,
-                    exchange.getResponseChannel());
+        Http.events(exchange, stream -> {
             Http.onGone(exchange, () -> room.streams.remove(stream));
             room.streams.add(stream);
             stream.send("{}", "open", null, null);

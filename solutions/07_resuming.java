@@ -319,12 +319,7 @@ class Agency {
 
     private void stream(HttpServerExchange exchange) {
         String last = exchange.getRequestHeaders().getFirst("Last-Event-ID");
-        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream");
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            exchange.setPersistent(false);
-            var own = new ServerSentEventConnection(exchange,
-                    exchange.getResponseChannel());
+        Http.events(exchange, own -> {
             Http.onGone(exchange, () -> streams.remove(own));
             own.sendRetry(1_000); // so that the head goes at once
             synchronized (this) {

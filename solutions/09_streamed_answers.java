@@ -23,7 +23,7 @@
 //
 // | request | what it is |
 // |---|---|
-// | `POST /translations` | `{"text":"good day"}`: an event stream, its path in `Location` |
+// | `POST /translations` | `{"text":"good day"}`: an event stream; `Location` |
 // | `GET /translations/{id}?after=1` | the same translation, after word 1 |
 // | `DELETE /translations/{id}` | 204: it is wanted no more |
 // | `GET /work` | `{"running":1,"made":2}`: translations that go on, words of all |
@@ -202,13 +202,7 @@ class Translations {
 
     private static void open(HttpServerExchange exchange, Translation translation,
             int after) {
-        exchange.getResponseHeaders().put(Headers.CONTENT_TYPE, "text/event-stream")
-                .put(Headers.CACHE_CONTROL, "no-store");
-        if (exchange.getRequestMethod().equals(Methods.HEAD)) return;
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            exchange.setPersistent(false);
-            var reader = new ServerSentEventConnection(exchange,
-                    exchange.getResponseChannel());
+        Http.events(exchange, reader -> {
             Http.onGone(exchange, () -> translation.leave(reader));
             reader.addCloseTask(translation::leave); // a write that failed
             reader.send(null, null, null, null); // the head goes before the first word
