@@ -91,7 +91,7 @@ class WordingTest {
                 .replaceAll("\\d{4}-\\d\\d-\\d\\dT[0-9:.]+Z", "(now)")
                 .replaceAll("within \\d+ s\\b", "within (a few) s")
                 .replaceAll("\\b\\d{10}\\b", "(id)")
-                .replaceAll("(/orders/|/builds/)\\w+", "$1(id)")
+                .replaceAll("(/orders/|/builds/|/translations/)[\\w-]+", "$1(id)")
                 .replaceAll("(\"id\":\")\\w+(?=\",\"version)", "$1(id)")
                 .replaceAll("\\(\\d+ steps before\\)", "(some steps before)")
                 .replaceAll("(got +it is )\\d+", "$1(n)")
