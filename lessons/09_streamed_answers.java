@@ -212,7 +212,6 @@ class Answers {
     private static void open(HttpServerExchange exchange, Answer answer, int after) {
         Http.events(exchange, reader -> {
             Http.onGone(exchange, () -> answer.leave(reader));
-            reader.addCloseTask(answer::leave); // a write that failed
             reader.send(null, null, null, null); // the head goes before the first token
             answer.join(reader, after);
         });

@@ -25,6 +25,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.regex.Pattern;
@@ -257,10 +258,11 @@ public final class Http {
     private static final class Departure {
         private Runnable gone;
 
-        void happens() {
+        /// @param later runs the action: who closes a connection may hold a lock
+        void happens(Executor later) {
             Runnable action = gone;
             gone = null;
-            if (action != null) action.run();
+            if (action != null) later.execute(action);
         }
     }
 
@@ -274,7 +276,8 @@ public final class Http {
         departure.gone = gone;
         if (known == null) {
             connection.putAttachment(DEPARTURE, departure);
-            connection.addCloseListener(closed -> departure.happens());
+            connection.addCloseListener(
+                    closed -> departure.happens(connection.getIoThread()));
         }
         exchange.addExchangeCompleteListener((done, next) -> {
             departure.gone = null;
@@ -294,7 +297,7 @@ public final class Http {
             }
             pooled.close();
             if (read == 0) return;
-            departure.happens();
+            departure.happens(connection.getIoThread());
             connection.getIoThread().executeAfter(
                     () -> IoUtils.safeClose(connection), CLOSE_MS,
                     TimeUnit.MILLISECONDS);

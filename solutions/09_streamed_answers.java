@@ -204,7 +204,6 @@ class Translations {
             int after) {
         Http.events(exchange, reader -> {
             Http.onGone(exchange, () -> translation.leave(reader));
-            reader.addCloseTask(translation::leave); // a write that failed
             reader.send(null, null, null, null); // the head goes before the first word
             translation.join(reader, after);
         });
