@@ -279,8 +279,6 @@ class Film extends Endpoint {
             pongs++;
             soon(this::ping);
         });
-        soon(this::ping);
-        soon(this::tell);
         String how = session.getRequestParameterMap().get("as").getFirst();
         Thread.startVirtualThread(() -> play(session.getBasicRemote(), how));
     }
@@ -298,9 +296,12 @@ class Film extends Endpoint {
     }
 
     private void play(RemoteEndpoint.Basic remote, String how) {
+        String all = PIECE.repeat(PIECES);
+        soon(this::ping);
+        soon(this::tell);
         try {
             if (how.equals("frame")) {
-                remote.sendText(PIECE.repeat(PIECES));
+                remote.sendText(all);
             } else {
                 for (int i = 1; i <= PIECES; i++) {
                     remote.sendText(PIECE, i == PIECES || how.equals("messages"));
