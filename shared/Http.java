@@ -280,7 +280,7 @@ public final class Http {
                     closed -> departure.happens(connection.getIoThread()));
         }
         exchange.addExchangeCompleteListener((done, next) -> {
-            departure.gone = null;
+            if (connection.isOpen()) departure.gone = null; // else a write has failed
             next.proceed();
         });
         if (connection.getExtraBytes() != null) return;

@@ -178,9 +178,9 @@ class CommandsTest {
         assertTrue(run(2, "grade", "01").out.contains("Save it as UTF-8 without BOM."));
         Files.delete(file);
         assertTrue(run(2, "grade", "01").out.contains("is not there"));
-        assertEquals("There is no exercise '9'. There are: " + String.join(", ",
+        assertEquals("There is no exercise '99'. There are: " + String.join(", ",
                 Exercise.all().stream().map(Exercise::name).toList()) + ".",
-                run(2, "grade", "9").err);
+                run(2, "grade", "99").err);
         assertEquals(
                 "'solutions/01_short_polling.java' is another file than the exercise,"
                         + " exercises/01_short_polling.java. Its number, 01, is name enough.",

@@ -183,7 +183,7 @@ final class StreamedAnswers extends Requirements {
         expectDone(skipTo(two, source.size()), "done", "Somebody is still there.");
         int made = abandoned(4 * GRACE_MS);
         boolean stops = made == 2 || made == 3; // with the word under way, or without
-        if (!stops) made = abandoned(16 * GRACE_MS); // a busy machine
+        if (!stops) made = abandoned(10 * GRACE_MS); // a busy machine
         expectMade(made == 2 ? 2 : 3, made,
                 "Without a reader for longer than `GRACE_MS` it stops.");
 
