@@ -96,6 +96,12 @@ function compare(guess, seen) {
     + `${guess === seen ? "Right" : `It was: ${seen}`} (${score.right} of ${score.of}).`);
 }
 
+/** Buttons that are pressed before a lesson's server is ready: each runs once it is tied. */
+const early = new Set();
+for (const button of document.querySelectorAll("#demo [data-expect]")) {
+  button.addEventListener("click", () => early.add(button), { once: true });
+}
+
 /**
  * Ties buttons to actions by id; a button rests while its action runs, and says what to look for. One with
  * `data-guesses` asks first, and its action returns the one of them that came true.
@@ -120,6 +126,7 @@ function buttons(actions) {
       }
       button.ariaBusy = "false";
     });
+    if (early.has(button)) button.click();
   }
 }
 
