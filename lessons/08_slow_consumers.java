@@ -296,15 +296,15 @@ class Film extends Endpoint {
     }
 
     private void play(RemoteEndpoint.Basic remote, String how) {
-        String all = PIECE.repeat(PIECES);
+        String message = how.equals("frame") ? PIECE.repeat(PIECES) : PIECE;
         soon(this::ping);
         soon(this::tell);
         try {
             if (how.equals("frame")) {
-                remote.sendText(all);
+                remote.sendText(message);
             } else {
                 for (int i = 1; i <= PIECES; i++) {
-                    remote.sendText(PIECE, i == PIECES || how.equals("messages"));
+                    remote.sendText(message, i == PIECES || how.equals("messages"));
                 }
             }
             String text = "{\"pongs\":" + pongs + "}";

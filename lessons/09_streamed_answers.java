@@ -114,8 +114,10 @@ class Log {
         return readers.isEmpty() ? (System.nanoTime() - nobodySince) / 1_000_000 : 0;
     }
 
+    synchronized boolean goesOn() { return end == null; }
+
     synchronized Work state() {
-        return new Work(end == null ? 1 : 0, tokens.size(), forNobody);
+        return new Work(goesOn() ? 1 : 0, tokens.size(), forNobody);
     }
 }
 
@@ -154,7 +156,7 @@ class Answer extends Log {
     private synchronized boolean isWanted(int made) {
         if (made == Model.LENGTH) end("done");
         else if (stops && aloneMs() > GRACE_MS) end("stopped");
-        return state().running() > 0;
+        return goesOn();
     }
 }
 

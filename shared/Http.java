@@ -256,10 +256,13 @@ public final class Http {
     /// Who waits to hear that a connection is gone. One a connection, however many requests
     /// it carries.
     private static final class Departure {
+        private final Executor later;
         private Runnable gone;
 
-        /// @param later runs the action: who closes a connection may hold a lock
-        void happens(Executor later) {
+        Departure(Executor later) { this.later = later; }
+
+        /// Runs the action in a task of its own: who closes a connection may hold a lock.
+        void happens() {
             Runnable action = gone;
             gone = null;
             if (action != null) later.execute(action);
@@ -272,12 +275,12 @@ public final class Http {
     public static void onGone(HttpServerExchange exchange, Runnable gone) {
         var connection = (HttpServerConnection) exchange.getConnection();
         Departure known = connection.getAttachment(DEPARTURE);
-        Departure departure = known == null ? new Departure() : known;
+        Departure departure =
+                known == null ? new Departure(connection.getIoThread()) : known;
         departure.gone = gone;
         if (known == null) {
             connection.putAttachment(DEPARTURE, departure);
-            connection.addCloseListener(
-                    closed -> departure.happens(connection.getIoThread()));
+            connection.addCloseListener(closed -> departure.happens());
         }
         exchange.addExchangeCompleteListener((done, next) -> {
             if (connection.isOpen()) departure.gone = null; // else a write has failed
@@ -297,7 +300,7 @@ public final class Http {
             }
             pooled.close();
             if (read == 0) return;
-            departure.happens(connection.getIoThread());
+            departure.happens();
             connection.getIoThread().executeAfter(
                     () -> IoUtils.safeClose(connection), CLOSE_MS,
                     TimeUnit.MILLISECONDS);
