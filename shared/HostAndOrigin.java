@@ -14,7 +14,7 @@ import java.util.regex.Pattern;
 /// Refuses what a foreign page may have sent: a request for another `Host`, which is how DNS
 /// rebinding shows (RFC 9110 section 15.5.20), and one that acts or upgrades, where its `Origin`
 /// is another page's (RFC 6455 section 10.2).
-final class HostAndOrigin {
+public final class HostAndOrigin {
     private static final Set<HttpString> SAFE =
             Set.of(Methods.GET, Methods.HEAD, Methods.OPTIONS);
     private static final Pattern ORIGIN =
@@ -26,7 +26,7 @@ final class HostAndOrigin {
     private final Set<String> authorities = new HashSet<>();
 
     /// @param cablePort the port of a cable before this server, or 0
-    HostAndOrigin(int cablePort) {
+    public HostAndOrigin(int cablePort) {
         String listed = System.getenv().getOrDefault("PUBLIC", "");
         for (String each : listed.isBlank() ? new String[0] : listed.split(",")) {
             var origin = ORIGIN.matcher(each.strip());
@@ -63,7 +63,7 @@ final class HostAndOrigin {
     }
 
     /// @return 421 or 403, or null where the request may pass
-    Problem check(HttpServerExchange exchange) {
+    public Problem check(HttpServerExchange exchange) {
         int port = exchange.getConnection().getLocalAddress(InetSocketAddress.class)
                 .getPort();
         String scheme = exchange.getConnection().getSslSessionInfo() == null ? "http://"

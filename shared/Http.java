@@ -272,8 +272,15 @@ public final class Http {
     /// Runs `gone` once, on the connection's I/O thread, when the client closes its side or
     /// resets while its answer is held. A parked exchange reads nothing, so it would not
     /// notice: we listen for end of file, and give back any byte of a pipelined request.
+    /// Over HTTP/2 `gone` runs when the stream ends, however it does.
     public static void onGone(HttpServerExchange exchange, Runnable gone) {
-        var connection = (HttpServerConnection) exchange.getConnection();
+        if (!(exchange.getConnection() instanceof HttpServerConnection connection)) {
+            exchange.addExchangeCompleteListener((done, next) -> {
+                exchange.getIoThread().execute(gone);
+                next.proceed();
+            });
+            return;
+        }
         Departure known = connection.getAttachment(DEPARTURE);
         Departure departure =
                 known == null ? new Departure(connection.getIoThread()) : known;

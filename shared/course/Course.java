@@ -75,7 +75,10 @@ public final class Course {
                     "an exchange's screens", Set.of(Need.SECOND_PROGRAM)),
             new Lesson("09_streamed_answers", "Streamed answers",
                     "an assistant's tokens, and what a closed page leaves running",
-                    "a translator", Set.of()));
+                    "a translator", Set.of()),
+            new Lesson("10_many_tabs", "Many tabs",
+                    "the seventh stream hangs; tabs that elect a leader share one",
+                    "a shared document", Set.of(Need.TLS)));
 
     private Course() {}
 }

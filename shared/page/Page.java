@@ -81,10 +81,13 @@ public final class Page {
         headers.put(new HttpString("Content-Security-Policy"),
                 """
                 default-src 'none'; script-src 'nonce-%s'; style-src 'self'; connect-src 'self'%s; \
-                img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"""
+                img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'%s"""
                         .formatted(nonce, cable == 0 ? ""
                                 : " ws://localhost:%1$s http://localhost:%1$s"
-                                        .formatted(cable)));
+                                        .formatted(cable),
+                                cable == 0 ? ""
+                                        : "; frame-src http://localhost:%s https://localhost:*"
+                                                .formatted(cable)));
         if (html == null) html = render();
         Http.send(exchange, 200, "text/html; charset=utf-8",
                 html.replace("{nonce}", nonce));

@@ -1,3 +1,5 @@
+//SOURCES ../../shared/tls/[A-Z]*.java
+
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
@@ -16,25 +18,20 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.security.KeyStore;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
-import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
-import javax.net.ssl.TrustManagerFactory;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import shared.Http;
 import shared.Routes;
 import shared.Serve;
+import shared.tls.Certificate;
 import shared.wire.Conversation;
 import shared.wire.Place;
 import shared.wire.Protocol;
@@ -387,8 +384,8 @@ class PlacesTest {
 
     @Test
     @DisplayName("TLS: rows are in plain text, all bytes arrive, and the origin must be the https one")
-    void tls(@TempDir Path folder) throws Exception {
-        SSLContext tls = trusted(folder.resolve("keys.p12"));
+    void tls() throws Exception {
+        SSLContext tls = Certificate.forLocalhost();
         Serve serve = serve(wire, "safe", routes(), tls);
         Watcher watcher = watcher();
         HttpClient client = HttpClient.newBuilder().sslContext(tls)
@@ -418,30 +415,6 @@ class PlacesTest {
                 origin.replace("https", "wss") + "/_/page/wire"));
         RawHttp.ask(serve(wire, "plain", routes(), null).port, "GET", "/hello", null);
         see(secure, "plain: in request GET /hello");
-    }
-
-    /// Makes a key for localhost, and trusts it.
-    private static SSLContext trusted(Path file) throws Exception {
-        Process keytool = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                "-genkeypair", "-alias", "it", "-keyalg", "EC", "-dname",
-                "CN=localhost", "-ext", "san=dns:localhost", "-storetype", "PKCS12",
-                "-keystore", file.toString(), "-storepass", "secret")
-                .start();
-        assertEquals(0, keytool.waitFor());
-        KeyStore store = KeyStore.getInstance("PKCS12");
-        try (InputStream in = Files.newInputStream(file)) {
-            store.load(in, "secret".toCharArray());
-        }
-        var keys = KeyManagerFactory
-                .getInstance(KeyManagerFactory.getDefaultAlgorithm());
-        keys.init(store, "secret".toCharArray());
-        var trust = TrustManagerFactory
-                .getInstance(TrustManagerFactory.getDefaultAlgorithm());
-        trust.init(store);
-        SSLContext context = SSLContext.getInstance("TLS");
-        context.init(keys.getKeyManagers(), trust.getTrustManagers(), null);
-        return context;
     }
 
     @Test

@@ -44,6 +44,7 @@ final class Chromium implements AutoCloseable {
         origin = server.url("/");
         context = BROWSER.get().newContext(new Browser.NewContextOptions()
                 .setViewportSize(width, width < 600 ? 844 : 900)
+                .setIgnoreHTTPSErrors(true) // certificates are made by the lessons
                 .setColorScheme(scheme));
         page = context.newPage();
         page.setDefaultTimeout(60_000);
@@ -109,6 +110,13 @@ final class Chromium implements AutoCloseable {
     Chromium expecting(String... messages) {
         expected = List.of(messages);
         return this;
+    }
+
+    /// Another tab of this browser: it shares connections, locks and channels with this one.
+    Page tab() {
+        Page tab = context.newPage();
+        tab.setDefaultTimeout(60_000);
+        return tab;
     }
 
     void click(String id) {

@@ -1,0 +1,71 @@
+package shared.tls;
+
+import io.undertow.Undertow;
+import io.undertow.UndertowOptions;
+import io.undertow.server.HttpHandler;
+import io.undertow.server.HttpServerExchange;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import shared.HostAndOrigin;
+import shared.Http;
+import shared.Problem;
+import shared.Serve;
+
+/// A second server of a lesson, for HTTPS and HTTP/2 (RFC 9113), on a free port of 127.0.0.1. Its
+/// certificate is made anew each time, so a browser warns until somebody has accepted it. The
+/// wire view does not show it.
+public final class Secure {
+    private final HttpHandler routes;
+    private final HostAndOrigin hosts = new HostAndOrigin(0);
+    private volatile Undertow server;
+    private volatile boolean accepted;
+
+    /// What a page wants to know: 0 is the port until the certificate is made, and somebody has
+    /// accepted that once a request has come.
+    public record State(int port, boolean accepted) {}
+
+    private Secure(HttpHandler routes) {
+        this.routes = routes;
+    }
+
+    /// Begins to make the certificate, and returns at once.
+    public static Secure serve(HttpHandler routes) {
+        Secure secure = new Secure(routes);
+        Thread.ofVirtual().start(secure::start);
+        return secure;
+    }
+
+    private void start() {
+        try {
+            Undertow made = Undertow.builder().setWorker(Serve.WORKER)
+                    .setByteBufferPool(Serve.BUFFERS)
+                    .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
+                    .addHttpsListener(0, "127.0.0.1", Certificate.forLocalhost())
+                    .setHandler(this::check).build();
+            made.start();
+            server = made;
+        } catch (IOException e) {
+            System.err.println("No HTTPS: " + e.getMessage());
+        }
+    }
+
+    private void check(HttpServerExchange exchange) throws Exception {
+        accepted = true;
+        Problem foreign = hosts.check(exchange);
+        if (foreign == null) routes.handleRequest(exchange);
+        else Http.problem(exchange, foreign);
+    }
+
+    public State state() {
+        Undertow made = server;
+        int port = made == null ? 0
+                : ((InetSocketAddress) made.getListenerInfo().getFirst().getAddress())
+                        .getPort();
+        return new State(port, accepted);
+    }
+
+    /// Takes no more connections, and ends those that there are.
+    public void stop() {
+        if (server != null) server.stop();
+    }
+}
