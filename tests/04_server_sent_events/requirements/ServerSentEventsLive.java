@@ -21,6 +21,8 @@ final class ServerSentEventsLive extends ServerSentEvents {
     private static final String HISTORY = "before writing";
     /// How many lines are added while a reader joins, at most.
     private static final int PLACES = 8;
+    /// A machine that stalls for a second hides a race; it does not do so twice.
+    private static final int ROUNDS = 2;
     private static final String LEAVE = " Does it `leave` when its stream is gone?";
 
     @Requirement(id = "04.5", points = 3, todo = 4)
@@ -192,10 +194,12 @@ final class ServerSentEventsLive extends ServerSentEvents {
                     DONE_ALREADY);
         }
         about(4);
-        finishMeanwhile("before reading", 1);
-        finishMeanwhile("after reading", 1);
-        finishMeanwhile("before joining", 1);
-        finishMeanwhile(HISTORY, 2);
+        for (int i = 0; i < ROUNDS; i++) {
+            finishMeanwhile("before reading", 1);
+            finishMeanwhile("after reading", 1);
+            finishMeanwhile("before joining", 1);
+            finishMeanwhile(HISTORY, 2);
+        }
         for (int nth = 1; nth <= STEPS && finishMeanwhile(Graded.STEP, nth); nth++);
     }
 
