@@ -15,10 +15,10 @@
 // %% [markdown]
 // # 10 - Many tabs
 //
-// A reader opens your page in a seventh tab, and it stays white. No error, no
-// log line: **all tabs of a browser share six connections to a server**, and the
-// six tabs before it hold one each. Now tabs can share one stream, too. And
-// whoever counts connections does not count people.
+// A reader opens your page in a seventh tab, and it does not load. No error, no
+// log line. **Over HTTP/1.1 all tabs of a browser share six connections to a
+// server**, and the six tabs before it hold one each. Here tabs learn to share
+// one stream. And whoever counts connections does not count people.
 //
 // It happened to webpack's hot reload, one stream for each tab: the seventh tab
 // loaded for ever, until another was closed
@@ -51,8 +51,8 @@ import shared.websocket.*;
 // %% [markdown]
 // ## A document, and who is here
 //
-// What happens to a document is a log, as in lesson 07. Each reader is told what
-// it asks for, then what is new, in one step.
+// What happens to a document is a log, as in lesson 07, but in memory. Each reader
+// is told what it asks for, then what is new, in one step.
 //
 // **Who is here is naive:** each connection counts as a person. A reload ends
 // one connection and opens another, so it tells everybody that ada is gone, and
@@ -92,9 +92,10 @@ class Doc {
 }
 
 // %% [markdown]
-// ## Two ways to hear it
+// ## How to hear it
 //
-// An event stream, and a WebSocket. `EventSource` comes back by itself, with the
+// By an event stream. (The WebSocket is only there to be counted: it is ada's, and
+// begins at event 1.) `EventSource` comes back by itself, with the
 // last id in a header. A tab that opens a stream anew gives the number in the
 // URL, `after`. `GET /log` has the same events as a plain answer.
 
@@ -103,8 +104,9 @@ class Docs {
     private final Map<String, Doc> byName = new ConcurrentHashMap<>();
 
     Doc get(String name) {
-        if (name == null || !name.matches("[a-z0-9-]{1,40}")) {
-            throw new Problem(400, "'doc' must be 1 to 40 of a-z, 0-9 and -.");
+        if (name == null || !name.matches("[a-z0-9][a-z0-9-]{0,39}")) {
+            throw new Problem(400,
+                    "'doc' must be 1 to 40 of a-z, 0-9 and -, and begin with no -.");
         }
         return byName.computeIfAbsent(name, it -> new Doc());
     }
@@ -162,8 +164,12 @@ class Socket extends Endpoint {
 // ## Once and in order
 //
 // **The number makes all that follows safe.** A tab takes event n + 1 after n, and
-// nothing else. An event that it has had already, it drops. Does it see a gap, it
+// nothing else. An event that it has had already, it drops. If it sees a gap, it
 // asks for the log. So it does not matter by which way an event comes, or how often.
+//
+// This holds as long as the log lives. A server that has lost it counts from 1
+// again, and a tab that has heard 57 drops the new 1 to 57. Lesson 07 has the
+// remedy: the epoch in the id, and `reset`.
 
 // %%
 interface Order {
@@ -174,10 +180,10 @@ interface Order {
               let newest = 0;
               let asking = false;
 
-              function take(event) {
+              function take(event) { // or only a number, `n`
                 newest = Math.max(newest, event.n);
-                if (event.n > own.last + 1) catchUp();
-                if (event.n !== own.last + 1) return;
+                if (event.n <= own.last) return;
+                if (event.n > own.last + 1 || !event.type) return catchUp();
                 own.last = event.n;
                 hear(event);
               }
@@ -186,16 +192,23 @@ interface Order {
                 if (asking) return;
                 asking = true;
                 try {
-                  const log = await fetch(`/log?doc=${doc}&after=${own.last}`);
+                  const from = own.last;
+                  const log = await fetch(`/log?doc=${doc}&after=${from}`,
+                    { signal: AbortSignal.timeout(10_000) });
                   (await log.json()).forEach(take);
+                  if (own.last === from && from < newest) throw new Error("not there");
                   asking = false;
                   if (own.last < newest) catchUp();
-                } catch { // no answer
-                  setTimeout(() => catchUp(asking = false), 1_000);
+                } catch { // no answer, or not what is missing: again, a little later
+                  await new Promise((later) => setTimeout(later, spread()));
+                  asking = false;
+                  catchUp();
                 }
               }
               return own;
             }
+
+            const spread = () => 1_000 + 2_000 * Math.random(); // not all at once
             """;
 }
 
@@ -211,8 +224,9 @@ interface Order {
 // tab does the same, and a tab that crashed never lets go. `beforeunload` does
 // not help: a crash does not call it, and phones often do not.
 //
-// A leader that the browser puts to sleep would be deaf for all. So it lets go
-// before: on `freeze` (Chromium), and on `pagehide`.
+// A leader that sleeps would be deaf for all. So it lets go before: on `pagehide`,
+// when its page goes into the back/forward cache, and on `freeze`. (Chromium on a
+// desktop freezes no tab that holds a lock. Safari and Firefox have no `freeze`.)
 
 // %%
 interface Leader {
@@ -221,38 +235,52 @@ interface Leader {
             function shared(doc, person, { hear, show }) {
               const channel = new BroadcastChannel(doc);
               const own = inOrder(doc, hear);
-              let rest; // lets go of the lock, or of the place in line
+              let letGo; // of the lock, or of the place in line
 
               function lead(resign) {
                 const from = `doc=${doc}&person=${person}&after=${own.last}`;
                 const source = new EventSource(`/events?${from}`);
-                source.onopen = () => show("leads");
+                source.onopen = () => {
+                  show("leads");
+                  channel.postMessage({ n: own.last });
+                };
                 source.onmessage = ({ data }) => {
                   const event = JSON.parse(data);
                   channel.postMessage(event);
                   own.take(event);
                 };
                 source.onerror = () => { // 2: it will not come back by itself
-                  if (source.readyState === 2) setTimeout(stand, 1_000);
+                  if (source.readyState !== 2) return;
+                  rest();
+                  setTimeout(stand, spread());
                 };
-                rest = () => resign(source.close());
+                letGo = () => {
+                  source.close();
+                  resign();
+                };
               }
 
               function stand() {
-                rest?.();
+                if (letGo) return; // it does already
                 const line = new AbortController();
-                rest = () => line.abort();
+                letGo = () => line.abort();
                 show("follows");
                 navigator.locks
                   .request(doc, { signal: line.signal }, () => new Promise(lead))
-                  .catch(() => show("rests"));
+                  .catch((why) => why.name === "AbortError" || show(`${why}`));
                 own.catchUp(); // it may have slept
               }
 
+              function rest() {
+                letGo?.();
+                letGo = null;
+                show("rests");
+              }
+
               channel.onmessage = ({ data }) => own.take(data);
-              addEventListener("pagehide", () => rest());
-              addEventListener("pageshow", ({ persisted }) => persisted && stand());
-              document.addEventListener("freeze", () => rest());
+              addEventListener("pagehide", rest);
+              addEventListener("pageshow", stand);
+              document.addEventListener("freeze", rest);
               document.addEventListener("resume", stand);
               stand();
             }
@@ -265,11 +293,12 @@ interface Leader {
 // Over HTTP/2 one connection carries many streams, so the six are no limit. But
 // there is another: a server says how many streams it allows at a time
 // (`SETTINGS_MAX_CONCURRENT_STREAMS`, [RFC 9113, section
-// 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)), and Chromium
-// never opens more than 100. The next request waits, again without an error.
+// 6.5.2](https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2)). Ours says nothing;
+// then Chromium and Firefox take 100. The next request waits, again without an
+// error.
 //
 // Browsers speak HTTP/2 over TLS only. So a second server has a certificate of
-// its own, which your browser asks you to accept once.
+// its own, which your browser asks you to accept after each start.
 
 // %%
 class ManyTabs {
@@ -325,14 +354,15 @@ class ManyTabs {
 // ## Try it
 //
 // 1. Open `http://localhost:8010/tab?tab=1&doc=x&person=ada&as=own` in seven
-//    tabs, and then with `as=shared`. `curl localhost:8010/edits -H
-//    'Content-Type: application/json' -d '{"doc":"x","person":"bob","text":"hi"}'`
-//    edits.
+//    tabs, and then with `as=shared`. This makes an edit: `curl
+//    localhost:8010/edits -H 'Content-Type: application/json' -d
+//    '{"doc":"x","person":"bob","text":"hi"}'`.
 //
 // ## On Monday
 //
 // - Open your page seven times. Does the seventh load? Over which HTTP does the
-//   browser speak to you: the column *Protocol* of its network view says it.
+//   browser speak to you? Its network view has a column *Protocol*; in Chrome a
+//   right click on the head of the table shows it.
 // - Reload it. What do the others see?
 // - What does your server count: people, tabs, or connections?
 //

@@ -6,6 +6,7 @@ import io.undertow.server.HttpHandler;
 import io.undertow.server.HttpServerExchange;
 import java.io.IOException;
 import java.net.InetSocketAddress;
+import javax.net.ssl.SSLContext;
 import shared.HostAndOrigin;
 import shared.Http;
 import shared.Problem;
@@ -17,7 +18,8 @@ import shared.Serve;
 public final class Secure {
     private final HttpHandler routes;
     private final HostAndOrigin hosts = new HostAndOrigin(0);
-    private volatile Undertow server;
+    private Undertow server;
+    private boolean stopped;
     private volatile boolean accepted;
 
     /// What a page wants to know: 0 is the port until the certificate is made, and somebody has
@@ -37,16 +39,20 @@ public final class Secure {
 
     private void start() {
         try {
-            Undertow made = Undertow.builder().setWorker(Serve.WORKER)
-                    .setByteBufferPool(Serve.BUFFERS)
-                    .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
-                    .addHttpsListener(0, "127.0.0.1", Certificate.forLocalhost())
-                    .setHandler(this::check).build();
-            made.start();
-            server = made;
+            start(Certificate.forLocalhost());
         } catch (IOException e) {
             System.err.println("No HTTPS: " + e.getMessage());
         }
+    }
+
+    private synchronized void start(SSLContext certificate) {
+        if (stopped) return;
+        server = Undertow.builder().setWorker(Serve.WORKER)
+                .setByteBufferPool(Serve.BUFFERS)
+                .setServerOption(UndertowOptions.ENABLE_HTTP2, true)
+                .addHttpsListener(0, "127.0.0.1", certificate)
+                .setHandler(this::check).build();
+        server.start();
     }
 
     private void check(HttpServerExchange exchange) throws Exception {
@@ -56,16 +62,17 @@ public final class Secure {
         else Http.problem(exchange, foreign);
     }
 
-    public State state() {
-        Undertow made = server;
-        int port = made == null ? 0
-                : ((InetSocketAddress) made.getListenerInfo().getFirst().getAddress())
+    public synchronized State state() {
+        int port = server == null ? 0
+                : ((InetSocketAddress) server.getListenerInfo().getFirst().getAddress())
                         .getPort();
         return new State(port, accepted);
     }
 
-    /// Takes no more connections, and ends those that there are.
-    public void stop() {
+    /// Takes no more connections; those that there are end with the process.
+    public synchronized void stop() {
+        stopped = true;
         if (server != null) server.stop();
+        server = null;
     }
 }

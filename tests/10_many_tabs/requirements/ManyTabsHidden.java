@@ -41,21 +41,16 @@ final class ManyTabsHidden extends ManyTabs {
         expectSilence(tab);
         expectTabs(ada, 2, "A hidden tab is open, and counts as a tab.");
         expectTold(beside, "Only the tab that says so is hidden.");
-        tab.say(SHOWN);
-        expectTold(tab, MISSED);
-        live(tab, LIVE);
-
+        show(tab, MISSED);
         twice(tab);
         level(beside);
-        beside.say(SHOWN);
-        live(beside, "It was not hidden, so it has missed nothing.");
+        show(beside, "It was not hidden, so it has missed nothing.");
         sameInstant(tab);
         barrage(tab);
     }
 
     /// These tabs have heard whatever was told before.
     private void level(WebSocketClient... tabs) {
-        transcript.afresh();
         String last = edits(bob, DONE_ALREADY).toString();
         for (WebSocketClient each : tabs) each.hearAll(last, LIVE);
         told.clear();
@@ -75,9 +70,9 @@ final class ManyTabsHidden extends ManyTabs {
         for (JsonNode each : told) tab.hearNext(each.toString(), likely);
     }
 
-    /// It edits, and the next that it hears is this.
-    private void live(WebSocketClient tab, String likely) {
-        told.clear();
+    /// A tab says that it is shown, and edits. It hears what it missed, and then that.
+    private void show(WebSocketClient tab, String likely) {
+        tab.say(SHOWN);
         happens(edits(tab, DONE_ALREADY));
         expectTold(tab, likely);
         told.clear();
@@ -94,31 +89,28 @@ final class ManyTabsHidden extends ManyTabs {
     }
 
     private void twice(WebSocketClient tab) {
+        transcript.afresh();
         level(tab);
         hide(tab);
         happens(edits(bob, DONE_ALREADY));
         hide(tab);
         happens(edits(eve, DONE_ALREADY));
         expectSilence(tab);
-        tab.say(SHOWN);
-        expectTold(tab, MISSED + " It was hidden since the first `hidden`.");
-        tab.say(SHOWN);
-        live(tab, "It was shown already, so it has missed nothing.");
+        show(tab, MISSED + " It was hidden since the first `hidden`.");
+        show(tab, "It was shown already, so it has missed nothing.");
         for (int i = 0; i < 2; i++) {
             hide(tab);
             happens(edits(eve, DONE_ALREADY));
             expectSilence(tab);
-            tab.say(SHOWN);
-            expectTold(tab, MISSED);
-            told.clear();
+            show(tab, MISSED);
         }
         tab.say(HIDDEN);
-        tab.say(SHOWN);
-        live(tab, LIVE);
+        show(tab, LIVE);
     }
 
     /// Holds the thread of the tab where it has read what it missed, and lets bob edit.
     private void sameInstant(WebSocketClient tab) {
+        transcript.afresh();
         level(tab);
         hide(tab);
         happens(edits(eve, DONE_ALREADY));
@@ -132,8 +124,8 @@ final class ManyTabsHidden extends ManyTabs {
         meeting.second(() -> bob.hasHeard(edited(bob, text)));
         meeting.letGo();
         happens(bob.hearNext(edited(bob, text), DONE_ALREADY));
+        happens(edits(tab, DONE_ALREADY));
         expectTold(tab, MISSED + ONE_STEP);
-        live(tab, LIVE + ONE_STEP);
     }
 
     private void barrage(WebSocketClient tab) {
