@@ -38,16 +38,17 @@
 //
 // 1. **Tabs connect, people are here.** Ada's first tab tells `here`. The end of
 //    her last one tells `gone`. Those between tell nothing.
-// 2. **A reload does not flicker.** After her last tab ada stays for `GRACE_MS`.
-//    If one of hers comes before that, nothing is told. Her next absence has
-//    all of `GRACE_MS` again. As long as nobody is away, `timers` is 0.
+// 2. **A reload does not flicker.** After her last tab ada is away for `GRACE_MS`:
+//    she stays in `people`, and may be put out. If a tab of hers comes before
+//    that, nothing is told. Her next absence has all of `GRACE_MS` again. As long
+//    as nobody is away, `timers` is 0.
 // 3. **Too many tabs, and out.** Who has `MAX_TABS` open gets no other: 429, with
-//    a sentence. (Tabs that come at the same instant may pass.) Who is put out
+//    a sentence. (Tabs that come at the same instant may pass both.) Who is put out
 //    is gone at once: told once, no grace, all tabs closed with 1008. She may
 //    come again, and is `here` again.
 // 4. **Hidden and shown.** A hidden tab hears nothing. Shown, it hears all that it
-//    missed, once and in order, and then what happens. It may say `hidden` or
-//    `shown` twice. It may edit, and it counts as a tab all the time.
+//    missed, its own edits too, once and in order, and then what happens. It may
+//    say `hidden` or `shown` twice. It counts as a tab all the time.
 //
 // Run this file, open its page, and see it come alive with each TODO:
 // `./jbang exercises/10_many_tabs.java`. Then grade it: `./jbang grade 10`.
@@ -94,10 +95,9 @@ class Log {
         synchronized (this) {
             found = List.copyOf(events.subList((int) n, events.size()));
         }
-        Pause.at("after"); // The grader may hold a thread here, to let another pass.
+        Pause.at("after"); // The grader may hold a thread here: may another one pass?
         return found;
     }
-
 }
 
 // %% [markdown]
@@ -150,7 +150,7 @@ class Timer {
 //
 // The desk itself is the lock, `synchronized`. A thread that holds it may call
 // all methods. `tabs` are the tabs that are open, `tabsOf("ada")` are hers.
-// `changed` is called when a tab is in `tabs`, or is not in it any more.
+// `comes` and `goes` call `changed` when they have added or removed a tab.
 //
 // `here` are the people of `GET /people` and of `hello`. `here.add` and
 // `here.remove` say whether that has changed anything.
@@ -209,7 +209,7 @@ abstract class Desk {
 // ## The document
 //
 // `changed`, `admit` and `putOut` are called with the lock, `turns` without it.
-// `grace` is for your timers, and the field `heard` of a tab for a number.
+// `grace` is for your timers, `heard` of a tab for the last number it has heard.
 //
 // `tab.end(1008)` closes a tab, a little later. Then `goes` is called, which
 // does nothing for a tab that is not in `tabs`. `tab.hear(event)` tells an event
@@ -223,7 +223,7 @@ class Document extends Desk {
 
     /// Tells who is here. A tab of hers has come, or has gone.
     private void look(String person, boolean comes) {
-        // TODO 1: Tell "here" for her first tab only, and "gone" for her last one only.
+        // TODO 1: Tell "here" if she was not here, and "gone" if she has no tab left.
         // At first:
         //     if (comes) here.add(person);
         //     else here.remove(person);
@@ -254,7 +254,7 @@ class Document extends Desk {
         // END 2
     }
 
-    // TODO 3: `admit` throws a new Problem(429, "...") where she has `MAX_TABS` already.
+    // TODO 3: `admit` throws a new Problem(429, "...") where she has `MAX_TABS` open.
     //   After `putOut` she is gone, and all her tabs are closed with 1008.
     // At first:
     //     synchronized void admit(String person) {}

@@ -45,8 +45,27 @@ final class ManyTabsHidden extends ManyTabs {
         twice(tab);
         level(beside);
         show(beside, "It was not hidden, so it has missed nothing.");
+        alone(tab, beside);
         sameInstant(tab);
         barrage(tab);
+    }
+
+    /// A hidden tab is the only one of its person. Timers are compared with those of a tab that
+    /// goes while another one is shown: whether that needs one is 10.3's matter.
+    private void alone(WebSocketClient tab, WebSocketClient beside) {
+        transcript.afresh();
+        WebSocketClient third = open(person(tab));
+        level(tab);
+        int before = timers();
+        goes(third, false, 2);
+        int most = timers() + Math.max(0, timers() - before);
+        hide(tab);
+        goes(beside, false, 1);
+        if (timers() > most) {
+            expectTimers(most, "A hidden tab counts as a tab: she is not away.");
+        }
+        happens(edits(eve, "A hidden tab counts as a tab: she is here."));
+        show(tab, MISSED);
     }
 
     /// These tabs have heard whatever was told before.
