@@ -55,16 +55,19 @@ final class ManyTabsHidden extends ManyTabs {
     private void alone(WebSocketClient tab, WebSocketClient beside) {
         transcript.afresh();
         WebSocketClient third = open(person(tab));
-        level(tab);
         int before = timers();
         goes(third, false, 2);
         int most = timers() + Math.max(0, timers() - before);
+        passOver();
+        level(tab);
         hide(tab);
         goes(beside, false, 1);
         if (timers() > most) {
             expectTimers(most, "A hidden tab counts as a tab: she is not away.");
         }
-        happens(edits(eve, "A hidden tab counts as a tab: she is here."));
+        String text = word(6);
+        eve.say(edit(text));
+        bob.hearAll(edited(eve, text), DONE_ALREADY).forEach(this::happens);
         show(tab, MISSED);
     }
 
