@@ -40,7 +40,6 @@ public final class Cable implements AutoCloseable {
     int holdBytes;
     long holdTime;
     boolean refuses;
-    long upgradedLife = Long.MAX_VALUE / 2;
     private long life = Long.MAX_VALUE;
     private Listener listener = () -> Listener.NOBODY;
     private final ServerSocketChannel port = ServerSocketChannel.open();
@@ -140,11 +139,6 @@ public final class Cable implements AutoCloseable {
     /// waits for the thaw. 0 is never.
     public void endAfter(int ms) {
         change(() -> life = ms == 0 ? Long.MAX_VALUE : ms * 1_000_000L);
-    }
-
-    /// The same for connections that ask for an upgrade from now on, counted from their request.
-    public void endUpgradedAfter(int ms) {
-        change(() -> upgradedLife = ms == 0 ? Long.MAX_VALUE / 2 : ms * 1_000_000L);
     }
 
     /// How many connections of clients there are.

@@ -22,7 +22,7 @@ final class Link {
     private final Cable cable;
     private final SocketChannel client;
     private final SelectionKey clientKey;
-    private long endAt;
+    private final long endAt;
     private final Cable.Listener.Seen seen;
     private final Heads heads = new Heads();
     private final Pipe up = new Pipe();
@@ -95,10 +95,7 @@ final class Link {
     private void readClient() throws IOException {
         ByteBuffer some = up.read(client, Cable.SIZE);
         if (some.hasRemaining()) seen.read(some.asReadOnlyBuffer());
-        if (heads.askForUpgrade(some)) {
-            if (cable.refuses) refuse();
-            endAt = Math.min(endAt, now + cable.upgradedLife);
-        }
+        if (heads.askForUpgrade(some) && cable.refuses) refuse();
         int kept = cable.refuses && !up.ended ? heads.unfinished() : 0;
         up.free = Math.max(0, up.bytes.position() - kept);
     }

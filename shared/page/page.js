@@ -49,7 +49,6 @@ const cable = {
   freeze: () => send("POST", "/_/page/cable/freeze"),
   thaw: () => send("POST", "/_/page/cable/thaw"),
   cut: () => send("POST", "/_/page/cable/cut"),
-  network: (refuses, upgradedMs, ms) => send("POST", "/_/page/cable/network", { refuses, upgradedMs, ms }),
   hold: (bytes, ms) => send("POST", "/_/page/cable/hold", { bytes, ms }),
   throttle: (bytesPerSecond) => send("POST", "/_/page/cable/throttle", { bytesPerSecond }),
 };

@@ -24,12 +24,7 @@ public final class EventStream {
 
     static {
         System.setProperty("jdk.httpclient.disableRetryConnect", "true");
-        CLIENT = client();
-    }
-
-    /// Another client of the same kind.
-    static HttpClient client() {
-        return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
+        CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
                 .proxy(HttpClient.Builder.NO_PROXY).build();
     }
 
