@@ -55,10 +55,12 @@ final class LongPollingSteps extends LongPolling {
                 nth -> pollsMeanwhile(Graded.STEP, nth, 1, customer, kitchen));
     }
 
-    /// Does something for each time that a thread comes to a place, until it does not any more.
+    /// Does something for each time that a thread comes to a place, until twice it does not.
     private static void atEach(String place, IntPredicate isHeld) {
         int most = place.equals(Graded.STEP) ? STEPS : READS;
-        for (int nth = 1; nth <= most && isHeld.test(nth); nth++);
+        for (int nth = 1; nth <= most; nth++) {
+            if (!isHeld.test(nth) && !isHeld.test(nth)) return;
+        }
     }
 
     private boolean pollsMeanwhile(String place, int nth, int since,

@@ -30,7 +30,7 @@ final class WebsocketOneStep extends Websocket {
         if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
         outbidAtOnce(ada, bob);
         for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
-        for (int nth = 1; nth <= STEPS && equalAtStep(nth, ada, bob, eve); nth++);
+        eachStep(nth -> equalAtStep(nth, ada, bob, eve));
     }
 
     /// Holds a bid before the nth step of the learner's code, and an equal one when it has looked

@@ -161,11 +161,8 @@ final class WebhookPosts extends Webhook {
                         | together(READ, nth, one, "ab", other, "b")
                         | together(READ, nth, one, "ab", other, "c");
             }
-            isHeld = true;
-            for (int nth = 1; isHeld && nth <= STEPS; nth++) {
-                isHeld = together(Graded.STEP, nth, one, "a", other, "a")
-                        | together(Graded.STEP, nth, one, "a", other, "b");
-            }
+            eachStep(nth -> together(Graded.STEP, nth, one, "a", other, "a")
+                    | together(Graded.STEP, nth, one, "a", other, "b"));
         }
     }
 

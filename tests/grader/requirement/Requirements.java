@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.function.IntPredicate;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -113,6 +114,16 @@ public abstract class Requirements {
     @AfterEach
     final void end() {
         stage.letGo();
+    }
+
+    /// Tries each step of the learner's own code, one after the other, until a thread is not held
+    /// there any more: twice, as a busy machine may bring it there too late to be seen.
+    ///
+    /// @param isHeldAt is given the number of the step, from 1
+    protected static void eachStep(IntPredicate isHeldAt) {
+        for (int nth = 1; nth <= STEPS; nth++) {
+            if (!isHeldAt.test(nth) && !isHeldAt.test(nth)) return;
+        }
     }
 
     /// A meeting whose first thread is held where it comes to a place for the `nth` time, or, at
