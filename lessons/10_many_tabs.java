@@ -314,7 +314,7 @@ class ManyTabs {
 
     static HttpHandler routes() {
         Docs docs = new Docs();
-        Secure secure = Secure.serve(document(docs).get("/", exchange -> Http.send(
+        Secure secure = new Secure(document(docs).get("/", exchange -> Http.send(
                 exchange, 200, "text/plain", "Accepted. Close this tab, and go on.")));
         return document(docs).withCable().onStop(secure::stop)
                 .page("10_many_tabs")

@@ -147,7 +147,8 @@ public final class Page {
                 + "/" + properties.getProperty("version") + "/" + file;
     }
 
-    private static String resource(String path) throws IOException {
+    /// A text on the class path.
+    public static String resource(String path) throws IOException {
         try (InputStream in = Page.class.getResourceAsStream(path)) {
             if (in == null) throw new IOException(path + " is not on the class path");
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);

@@ -5,10 +5,9 @@ package shared.tabs;
 
 import io.undertow.server.HttpServerExchange;
 import io.undertow.util.Headers;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import shared.Http;
 import shared.Routes;
+import shared.page.Page;
 
 /// A small page that stands for a browser's tab, in a frame of a lesson's page or alone.
 public final class Tab {
@@ -21,19 +20,13 @@ public final class Tab {
     public static Routes mount(Routes routes, String... scripts) {
         return routes
                 .get("/tab", exchange -> send(exchange, "text/html; charset=utf-8",
-                        read("tab.html")))
+                        Page.resource("/tab.html")))
                 .get("/tab.js", exchange -> send(exchange, "text/javascript",
-                        String.join("\n", scripts) + read("tab.js")));
+                        String.join("\n", scripts) + Page.resource("/tab.js")));
     }
 
     private static void send(HttpServerExchange exchange, String type, String text) {
         exchange.getResponseHeaders().put(Headers.CACHE_CONTROL, "no-store");
         Http.send(exchange, 200, type, text);
-    }
-
-    private static String read(String name) throws IOException {
-        try (var in = Tab.class.getResourceAsStream("/" + name)) {
-            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        }
     }
 }

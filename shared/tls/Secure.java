@@ -19,6 +19,7 @@ public final class Secure {
     private final HttpHandler routes;
     private final HostAndOrigin hosts = new HostAndOrigin(0);
     private Undertow server;
+    private boolean begun;
     private boolean stopped;
     private volatile boolean accepted;
 
@@ -26,15 +27,18 @@ public final class Secure {
     /// accepted that once a request has come.
     public record State(int port, boolean accepted) {}
 
-    private Secure(HttpHandler routes) {
+    public Secure(HttpHandler routes) {
         this.routes = routes;
     }
 
-    /// Begins to make the certificate, and returns at once.
-    public static Secure serve(HttpHandler routes) {
-        Secure secure = new Secure(routes);
-        Thread.ofVirtual().start(secure::start);
-        return secure;
+    /// Who asks first begins to make the certificate, and returns at once.
+    public synchronized State state() {
+        if (!begun) Thread.ofVirtual().start(this::start);
+        begun = true;
+        int port = server == null ? 0
+                : ((InetSocketAddress) server.getListenerInfo().getFirst().getAddress())
+                        .getPort();
+        return new State(port, accepted);
     }
 
     private void start() {
@@ -60,13 +64,6 @@ public final class Secure {
         Problem foreign = hosts.check(exchange);
         if (foreign == null) routes.handleRequest(exchange);
         else Http.problem(exchange, foreign);
-    }
-
-    public synchronized State state() {
-        int port = server == null ? 0
-                : ((InetSocketAddress) server.getListenerInfo().getFirst().getAddress())
-                        .getPort();
-        return new State(port, accepted);
     }
 
     /// Takes no more connections; those that there are end with the process.
