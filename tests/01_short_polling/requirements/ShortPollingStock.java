@@ -48,8 +48,8 @@ final class ShortPollingStock extends ShortPolling {
         }
         get("/stock").expectHeader("ETag", tag, SAME);
         eachItsOwnTag();
-        for (int nth = 1; nth <= READS && soldMeanwhile(nth, false); nth++);
-        for (int nth = 1; nth <= READS && soldMeanwhile(nth, true); nth++);
+        eachTime(READS, nth -> soldMeanwhile(nth, false));
+        eachTime(READS, nth -> soldMeanwhile(nth, true));
     }
 
     /// No news is hidden: no two stocks have the same tag.

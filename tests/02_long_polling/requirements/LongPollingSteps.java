@@ -55,12 +55,8 @@ final class LongPollingSteps extends LongPolling {
                 nth -> pollsMeanwhile(Graded.STEP, nth, 1, customer, kitchen));
     }
 
-    /// Does something for each time that a thread comes to a place, until twice it does not.
     private static void atEach(String place, IntPredicate isHeld) {
-        int most = place.equals(Graded.STEP) ? STEPS : READS;
-        for (int nth = 1; nth <= most; nth++) {
-            if (!isHeld.test(nth) && !isHeld.test(nth)) return;
-        }
+        eachTime(place.equals(Graded.STEP) ? STEPS : READS, isHeld);
     }
 
     private boolean pollsMeanwhile(String place, int nth, int since,

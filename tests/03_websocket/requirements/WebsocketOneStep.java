@@ -29,8 +29,8 @@ final class WebsocketOneStep extends Websocket {
         lotMeanwhile(ada, bob, eve);
         if (!isOutbid(ada, bob)) return; // 03.5, and not what is asked here
         outbidAtOnce(ada, bob);
-        for (int nth = 1; nth <= READS && outbidMeanwhile(nth, ada, bob); nth++);
-        eachStep(nth -> equalAtStep(nth, ada, bob, eve));
+        eachTime(READS, nth -> outbidMeanwhile(nth, ada, bob));
+        eachTime(STEPS, nth -> equalAtStep(nth, ada, bob, eve));
     }
 
     /// Holds a bid before the nth step of the learner's code, and an equal one when it has looked

@@ -32,7 +32,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
         for (int i = 0; i < places.size(); i++) {
             join(places.get(i), places.get(i).equals(HISTORY) ? 2 : 1, i % 2);
         }
-        eachStep(nth -> join(Graded.STEP, nth, 0));
+        eachTime(STEPS, nth -> join(Graded.STEP, nth, 0));
         joinAgainAndAgain();
         liveInOrder();
     }
@@ -196,7 +196,7 @@ final class ServerSentEventsLive extends ServerSentEvents {
         finishMeanwhile("after reading", 1);
         finishMeanwhile("before joining", 1);
         finishMeanwhile(HISTORY, 2);
-        eachStep(nth -> finishMeanwhile(Graded.STEP, nth));
+        eachTime(STEPS, nth -> finishMeanwhile(Graded.STEP, nth));
     }
 
     /// Holds the reader's request at a place, and finishes the build meanwhile.

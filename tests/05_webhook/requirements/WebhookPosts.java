@@ -155,13 +155,10 @@ final class WebhookPosts extends Webhook {
     void together() {
         try (var one = new AsyncClient(node, transcript);
                 var other = AsyncClient.besides(one)) {
-            boolean isHeld = true;
-            for (int nth = 1; isHeld && nth <= READS; nth++) {
-                isHeld = together(READ, nth, one, "a", other, "a")
-                        | together(READ, nth, one, "ab", other, "b")
-                        | together(READ, nth, one, "ab", other, "c");
-            }
-            eachStep(nth -> together(Graded.STEP, nth, one, "a", other, "a")
+            eachTime(READS, nth -> together(READ, nth, one, "a", other, "a")
+                    | together(READ, nth, one, "ab", other, "b")
+                    | together(READ, nth, one, "ab", other, "c"));
+            eachTime(STEPS, nth -> together(Graded.STEP, nth, one, "a", other, "a")
                     | together(Graded.STEP, nth, one, "a", other, "b"));
         }
     }

@@ -116,13 +116,14 @@ public abstract class Requirements {
         stage.letGo();
     }
 
-    /// Tries each step of the learner's own code, one after the other, until a thread is not held
+    /// Tries each time that a thread comes to a place, one after the other, until it is not held
     /// there any more: twice, as a busy machine may bring it there too late to be seen.
     ///
-    /// @param isHeldAt is given the number of the step, from 1
-    protected static void eachStep(IntPredicate isHeldAt) {
-        for (int nth = 1; nth <= STEPS; nth++) {
-            if (!isHeldAt.test(nth) && !isHeldAt.test(nth)) return;
+    /// @param most how many times are tried at most, for [Graded#STEP] [#STEPS]
+    /// @param isHeld is given the number of the time, from 1
+    protected static void eachTime(int most, IntPredicate isHeld) {
+        for (int nth = 1; nth <= most; nth++) {
+            if (!isHeld.test(nth) && !isHeld.test(nth)) return;
         }
     }
 
