@@ -71,6 +71,11 @@ public final class Routes implements HttpHandler {
         return add(Methods.DELETE, path, exchange -> read(exchange, handler));
     }
 
+    /// Answers OPTIONS in place of us, for example a CORS preflight.
+    public Routes options(String path, HttpHandler handler) {
+        return add(Methods.OPTIONS, path, handler);
+    }
+
     /// Sets a header on every answer, errors too.
     public Routes always(String header, String value) {
         always.put(new HttpString(header), value);
@@ -119,8 +124,16 @@ public final class Routes implements HttpHandler {
                         (int) Http.integer(Http.object(body), "bytes", 0, 1_000_000),
                         Duration.ofMillis(
                                 Http.integer(Http.object(body), "ms", 0, 600_000)));
-                default -> throw new Problem(404,
-                        "A cable is frozen, thawed, cut, throttled, or holds.");
+                case "network" -> {
+                    var network = Http.object(body);
+                    cable.refuseUpgrades(network.path("refuses").asBoolean(false));
+                    cable.keepUpgraded(network.path("keeps").asBoolean(false));
+                    cable.endUpgradedAfter(
+                            (int) Http.integer(network, "upgradedMs", 0, 600_000));
+                    cable.endAfter((int) Http.integer(network, "ms", 0, 600_000));
+                }
+                default -> throw new Problem(404, "A cable is frozen, thawed, cut,"
+                        + " throttled, holds, or is a network.");
             }
             Http.empty(exchange, 204);
         });
@@ -169,6 +182,7 @@ public final class Routes implements HttpHandler {
                 return;
             }
             String allow = methods.keySet().stream()
+                    .filter(each -> !each.equals(Methods.OPTIONS))
                     .map(HttpString::toString).collect(Collectors.joining(", "))
                     + ", OPTIONS";
             if (!exchange.getRequestMethod().equals(Methods.OPTIONS)) {

@@ -40,6 +40,8 @@ public final class Cable implements AutoCloseable {
     int holdBytes;
     long holdTime;
     boolean refuses;
+    long upgradedLife = Long.MAX_VALUE / 2;
+    boolean keepsUpgraded;
     private long life = Long.MAX_VALUE;
     private Listener listener = () -> Listener.NOBODY;
     private final ServerSocketChannel port = ServerSocketChannel.open();
@@ -139,6 +141,17 @@ public final class Cable implements AutoCloseable {
     /// waits for the thaw. 0 is never.
     public void endAfter(int ms) {
         change(() -> life = ms == 0 ? Long.MAX_VALUE : ms * 1_000_000L);
+    }
+
+    /// The same for connections that ask for an upgrade from now on, counted from their request.
+    public void endUpgradedAfter(int ms) {
+        change(() -> upgradedLife = ms == 0 ? Long.MAX_VALUE / 2 : ms * 1_000_000L);
+    }
+
+    /// Passes to connections that ask for an upgrade from now on the head of the answer, and keeps
+    /// what comes after it until the server ends.
+    public void keepUpgraded(boolean keep) {
+        change(() -> keepsUpgraded = keep);
     }
 
     /// How many connections of clients there are.

@@ -22,7 +22,7 @@ final class Link {
     private final Cable cable;
     private final SocketChannel client;
     private final SelectionKey clientKey;
-    private final long endAt;
+    private long endAt;
     private final Cable.Listener.Seen seen;
     private final Heads heads = new Heads();
     private final Pipe up = new Pipe();
@@ -34,6 +34,8 @@ final class Link {
     private long now;
     private long heldUntil = NEVER;
     private long pacedUntil;
+    private boolean keeps;
+    private boolean hasAnswered;
     /// When it wants its next turn, in the cable's time.
     long due;
 
@@ -95,7 +97,11 @@ final class Link {
     private void readClient() throws IOException {
         ByteBuffer some = up.read(client, Cable.SIZE);
         if (some.hasRemaining()) seen.read(some.asReadOnlyBuffer());
-        if (heads.askForUpgrade(some) && cable.refuses) refuse();
+        if (heads.askForUpgrade(some)) {
+            if (cable.refuses) refuse();
+            endAt = Math.min(endAt, now + cable.upgradedLife);
+            keeps = cable.keepsUpgraded;
+        }
         int kept = cable.refuses && !up.ended ? heads.unfinished() : 0;
         up.free = Math.max(0, up.bytes.position() - kept);
     }
@@ -103,12 +109,22 @@ final class Link {
     private void readServer() throws IOException {
         down.read(server, Math.max(Cable.SIZE, cable.holdBytes));
         int held = down.bytes.position() - down.free;
-        if (down.ended || held >= cable.holdBytes || now >= heldUntil) {
+        if (keeps && !down.ended) {
+            if (!hasAnswered) passHead();
+        } else if (down.ended || held >= cable.holdBytes || now >= heldUntil) {
             down.free += held;
             heldUntil = NEVER;
         } else if (held > 0 && heldUntil == NEVER) {
             heldUntil = now + cable.holdTime;
         }
+    }
+
+    private void passHead() {
+        int end = US_ASCII.decode(down.bytes.duplicate().flip()).toString()
+                .indexOf("\r\n\r\n");
+        if (end < 0) return;
+        down.free = end + 4;
+        hasAnswered = true;
     }
 
     private void writeClient() throws IOException {

@@ -78,7 +78,10 @@ public final class Course {
                     "a translator", Set.of()),
             new Lesson("10_many_tabs", "Many tabs",
                     "the seventh stream hangs; tabs that elect a leader share one",
-                    "a shared document", Set.of(Need.TLS)));
+                    "a shared document", Set.of(Need.TLS)),
+            new Lesson("11_falling_back", "Falling back",
+                    "a ticker through hostile networks, by the best way there is",
+                    "a shop's till", Set.of(Need.UPSTREAM)));
 
     private Course() {}
 }

@@ -49,6 +49,7 @@ const cable = {
   freeze: () => send("POST", "/_/page/cable/freeze"),
   thaw: () => send("POST", "/_/page/cable/thaw"),
   cut: () => send("POST", "/_/page/cable/cut"),
+  network: (faults) => send("POST", "/_/page/cable/network", { upgradedMs: 0, ms: 0, ...faults }),
   hold: (bytes, ms) => send("POST", "/_/page/cable/hold", { bytes, ms }),
   throttle: (bytesPerSecond) => send("POST", "/_/page/cable/throttle", { bytesPerSecond }),
 };

@@ -24,7 +24,12 @@ public final class EventStream {
 
     static {
         System.setProperty("jdk.httpclient.disableRetryConnect", "true");
-        CLIENT = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
+        CLIENT = client();
+    }
+
+    /// Another client of the same kind.
+    static HttpClient client() {
+        return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1)
                 .proxy(HttpClient.Builder.NO_PROXY).build();
     }
 

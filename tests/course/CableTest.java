@@ -536,6 +536,66 @@ class CableTest {
     }
 
     @Test
+    @DisplayName("ends what is upgraded so long after its request, with a FIN to both sides, nothing else")
+    void endsUpgraded() throws Exception {
+        cable.endUpgradedAfter(200);
+        Socket plain = client();
+        Socket farPlain = far();
+        Socket client = client();
+        Socket far = far();
+        send(client, HEAD + "\r\n");
+        assertComes(HEAD, far);
+        letGoRound();
+        assertSilent(client);
+        long start = System.nanoTime();
+        send(client, ASKS);
+        send(far, "101");
+        assertComes("101", client);
+        assertEnds(client);
+        assertTrue(since(start) >= 200, since(start) + " ms");
+        assertComes("\r\n" + ASKS, far);
+        assertEnds(far);
+        send(plain, HEAD + "\r\n");
+        assertComes(HEAD + "\r\n", farPlain);
+        cable.endUpgradedAfter(0);
+        Socket later = client();
+        Socket farLater = far();
+        send(later, ASKS);
+        assertComes(ASKS, farLater);
+        letGoRound();
+        assertSilent(later);
+    }
+
+    @Test
+    @DisplayName("keeps what follows the head of the answer to an upgrade, until the server ends")
+    void keepsUpgraded() throws Exception {
+        cable.keepUpgraded(true);
+        Socket client = client();
+        Socket far = far();
+        send(client, ASKS);
+        assertComes(ASKS, far);
+        send(far, "HTTP/1.1 101 Y\r\n\r");
+        letGoRound();
+        assertSilent(client);
+        send(far, "\nframe");
+        assertComes("HTTP/1.1 101 Y\r\n\r\n", client);
+        send(client, "up");
+        assertComes("up", far);
+        send(far, "\r\n\r\n");
+        letGoRound();
+        assertSilent(client);
+        far.close();
+        assertComes("frame\r\n\r\n", client);
+        assertEnds(client);
+        Socket plain = client();
+        Socket farPlain = far();
+        send(plain, HEAD + "\r\n");
+        assertComes(HEAD, farPlain);
+        send(farPlain, "HTTP/1.1 200 Y\r\n\r\nbody");
+        assertComes("HTTP/1.1 200 Y\r\n\r\nbody", plain);
+    }
+
+    @Test
     @DisplayName("new connections go to the new target, the others stay where they are")
     void changesTarget() throws Exception {
         Socket old = client();

@@ -4,6 +4,7 @@ package grader.build;
 //SOURCES ../../../shared/websocket/[A-Z]*.java
 //SOURCES ../../../shared/upstream/[A-Z]*.java
 //SOURCES ../../../shared/cable/[A-Z]*.java
+//SOURCES ../../../shared/supplier/[A-Z]*.java
 
 import grader.repo.Exercise;
 import grader.repo.Repo;

@@ -88,10 +88,29 @@ public final class Upstream implements Stage.Member {
         ///
         /// @return whether the client still takes it, as far as this side can know
         public boolean write(String part) {
+            return write(part.getBytes(StandardCharsets.UTF_8));
+        }
+
+        /// Sends bytes, such as a frame of WebSocket.
+        ///
+        /// @return whether the client still takes them, as far as this side can know
+        public boolean write(byte[] part) {
             try {
-                socket.getOutputStream().write(part.getBytes(StandardCharsets.UTF_8));
+                socket.getOutputStream().write(part);
                 return true;
             } catch (IOException gone) {
+                return false;
+            }
+        }
+
+        /// Waits for so many bytes that the client sends after its request, such as a frame.
+        ///
+        /// @return false where it has left, or sends nothing for `ms`
+        public boolean says(int bytes, int ms) {
+            try {
+                socket.setSoTimeout(Math.max(1, ms));
+                return socket.getInputStream().readNBytes(bytes).length == bytes;
+            } catch (IOException nothing) {
                 return false;
             }
         }
