@@ -303,18 +303,19 @@ interface Attempt {
 //   server is away: the page pauses, and begins at the top.
 // - **An end after hello need not be a firewall.** A server that restarts ends all
 //   its connections. So the page tries the same way again, after a pause, with the
-//   cursor. Three lives under 5 s in a row are a network that does not want it.
+//   cursor. Three lives under 3 s in a row are a network that does not want it.
 // - **Nothing is remembered for good.** Every few seconds the page tries the better
 //   ways, the best first. The old one stays open until the new one says hello. A
-//   new one that dies within 5 s is left at once.
+//   new one that dies within 3 s is left at once.
 
 // %%
 interface Fallback {
     // language=JavaScript
     String SCRIPT = """
-            const MS = { first: 2_000, stable: 5_000, climb: 3_000 };
+            const MS = { first: 2_000, stable: 3_000, climb: 3_000 };
 
-            async function follow(host, { hear, show }, { first, stable, climb } = MS) {
+            async function follow(host, { hear, show }) {
+              const { first, stable, climb } = MS;
               const open = attempts(host, hear, first);
 
               async function down(i) { // the first from i on that says hello

@@ -72,7 +72,8 @@ class FallingBackTest {
                         "net::ERR")) {
             chromium.see("#way", "WebSocket");
             chromium.experiment("refuse", "It was: event stream");
-            chromium.experiment("upgraded", "It was: event stream");
+            chromium.experiment("upgraded",
+                    "On the way: WebSocket, event stream.*It was: event stream");
             chromium.screenshot("11-wide-light");
             chromium.experiment("keep", "It was: (long|short) poll");
             chromium.experiment("end", "It was: (long|short) poll");
@@ -80,7 +81,8 @@ class FallingBackTest {
                     " 0 were lost, doubled or out of order.*predicted: none. Right");
             chromium.experiment("restart", "predicted: WebSocket. Right");
             chromium.experiment("naive",
-                    "heard 0 messages.*heard [1-9]\\d* prices, by event stream.*predicted: none. Right");
+                    "heard 0 messages.*heard [1-9]\\d* prices, by event stream"
+                            + ".*predicted: none. Right");
             chromium.experiment("open",
                     " 0 were lost, doubled or out of order.*predicted: none. Right");
         }
