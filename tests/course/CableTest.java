@@ -543,6 +543,8 @@ class CableTest {
         Socket farPlain = far();
         Socket client = client();
         Socket far = far();
+        Socket later = client();
+        Socket farLater = far();
         send(client, HEAD + "\r\n");
         assertComes(HEAD, far);
         letGoRound();
@@ -558,8 +560,6 @@ class CableTest {
         send(plain, HEAD + "\r\n");
         assertComes(HEAD + "\r\n", farPlain);
         cable.endUpgradedAfter(0);
-        Socket later = client();
-        Socket farLater = far();
         send(later, ASKS);
         assertComes(ASKS, farLater);
         letGoRound();
@@ -572,6 +572,8 @@ class CableTest {
         cable.keepUpgraded(true);
         Socket client = client();
         Socket far = far();
+        Socket plain = client();
+        Socket farPlain = far();
         send(client, ASKS);
         assertComes(ASKS, far);
         send(far, "HTTP/1.1 101 Y\r\n\r");
@@ -587,8 +589,6 @@ class CableTest {
         far.close();
         assertComes("frame\r\n\r\n", client);
         assertEnds(client);
-        Socket plain = client();
-        Socket farPlain = far();
         send(plain, HEAD + "\r\n");
         assertComes(HEAD, farPlain);
         send(farPlain, "HTTP/1.1 200 Y\r\n\r\nbody");

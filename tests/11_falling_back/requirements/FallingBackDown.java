@@ -6,8 +6,8 @@ import org.junit.jupiter.api.DisplayName;
 
 /// When the till goes to a lower transport, and when it does not.
 final class FallingBackDown extends FallingBack {
-    private static final int FIRST_MS = 300;
-    private static final int STABLE_MS = 300;
+    private static final int FIRST_MS = 200;
+    private static final int STABLE_MS = 200;
     private static final String BEFORE =
             "It has ended before its hello, so it does not work: the next lower one, at once.";
     private static final String SAME =
@@ -83,7 +83,7 @@ final class FallingBackDown extends FallingBack {
         Upstream.Call waits = expectAsked(WAIT,
                 "A hello has come in time, so the long poll goes on.");
         expectTransport("long", "A hello has come by the long poll.");
-        expectStays(waits, 3 * firstMs, "What works is not given up.");
+        expectStays(waits, 2 * firstMs, "What works is not given up.");
         hello(waits, price(word(5)));
         expectAsked(WAIT, "What works is not given up.");
         expectPrices(DONE_ALREADY);

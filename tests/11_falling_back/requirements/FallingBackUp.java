@@ -6,7 +6,7 @@ import org.junit.jupiter.api.DisplayName;
 
 /// How the till comes back to a better transport.
 final class FallingBackUp extends FallingBack {
-    private static final int MS = 300;
+    private static final int MS = 200;
     private static final String REFUSED =
             "A transport that is refused does not work: the next lower one, at once.";
     private static final String CLIMB =
