@@ -84,14 +84,13 @@ public final class EventStream {
             });
         };
         answer = CLIENT.sendAsync(request.build(), body)
-                .handleAsync((response, broken) -> {
+                .whenComplete((response, broken) -> thread.execute(() -> {
                     if (response != null) {
                         status = response.statusCode();
                         retryAfterMs = Http.retryAfter(response);
                     }
                     end();
-                    return null;
-                }, thread);
+                }));
     }
 
     /// Leaves, without a word to the listener.
