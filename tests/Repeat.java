@@ -11,11 +11,12 @@ import grader.repo.Exercise;
 import grader.report.Report;
 import grader.report.Terminal;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -40,6 +41,10 @@ class Repeat implements Callable<Integer> {
     @Option(names = "--busy", paramLabel = "N",
             description = "How many threads keep cores busy; one per core where it is left"
                     + " out.") int busy = Runtime.getRuntime().availableProcessors();
+    @Option(names = "--jobs", paramLabel = "N",
+            description = "How many are graded at a time; two a core where it is left"
+                    + " out.") int jobs =
+                            2 * Runtime.getRuntime().availableProcessors();
     @Option(names = "--all",
             description = "Also submissions that are not about a race.") boolean all;
     @Option(names = {"-h", "--help"}, usageHelp = true,
@@ -59,26 +64,31 @@ class Repeat implements Callable<Integer> {
                 while (true) Thread.onSpinWait();
             });
         }
-        Path folder = Files.createTempDirectory("repeat");
         int wrong = 0;
-        for (Known each : known()) {
-            int expected = 0;
-            for (int i = 0; i < times; i++) {
-                var verdict = Submission.grade(each.exercise, each.text, folder,
-                        SEEDS.nextLong());
-                boolean right = verdict.trouble() == null
-                        && Submission.failed(verdict).equals(each.fails);
-                if (right) expected++;
-                else System.out
-                        .println(new Report(false).whole(verdict) + "seed "
-                                + verdict.seed());
+        try (var threads = Executors.newFixedThreadPool(jobs)) {
+            for (Known each : known()) {
+                Callable<Boolean> grading = () -> isAsExpected(each);
+                int expected = 0;
+                for (var one : threads.invokeAll(Collections.nCopies(times, grading))) {
+                    if (one.get()) expected++;
+                }
+                wrong += times - expected;
+                System.out.printf("%d of %d  %s  %s%n", expected, times, each.name,
+                        each.fails.isEmpty() ? "passes"
+                                : "fails " + String.join(" ", each.fails));
             }
-            wrong += times - expected;
-            System.out.printf("%d of %d  %s  %s%n", expected, times, each.name,
-                    each.fails.isEmpty() ? "passes"
-                            : "fails " + String.join(" ", each.fails));
         }
         return wrong == 0 ? 0 : 1;
+    }
+
+    private static boolean isAsExpected(Known known) throws Exception {
+        var verdict = Submission.grade(known.exercise, known.text,
+                Files.createTempDirectory("repeat"), SEEDS.nextLong());
+        boolean is = verdict.trouble() == null
+                && Submission.failed(verdict).equals(known.fails);
+        if (!is) System.out.println(new Report(false).whole(verdict) + "seed "
+                + verdict.seed());
+        return is;
     }
 
     private List<Known> known() throws Exception {
