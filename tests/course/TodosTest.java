@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.io.TempDir;
@@ -35,7 +36,7 @@ class TodosTest {
 
     @ParameterizedTest(name = "{0}")
     @MethodSource("Verify#exercises")
-    @DisplayName("each TODO that is done earns points, while those after it are open")
+    @DisplayName("each TODO that is done earns points, and is not blamed, while those after it are open")
     void earns(Exercise exercise) throws Exception {
         String text = exercise.untouched();
         List<Integer> earned = new ArrayList<>(List.of(0));
@@ -46,10 +47,15 @@ class TodosTest {
             text = Exercise.fill(text, hole.getKey(), hole.getValue());
             verdict = Submission.grade(exercise, text, folder,
                     ThreadLocalRandom.current().nextLong());
-            if (verdict.earned() <= earned.getLast()) {
-                wrong.append("TODO ").append(hole.getKey())
-                        .append(" earns nothing, seed ")
-                        .append(verdict.seed()).append('\n')
+            int done = Integer.parseInt(hole.getKey());
+            String blamed = verdict.results().stream().filter(each -> !each.passed()
+                    && !each.isOpen() && each.todo() <= done).map(Verdict.Result::id)
+                    .collect(Collectors.joining(" "));
+            if (verdict.earned() <= earned.getLast() || !blamed.isEmpty()) {
+                wrong.append("TODO ").append(done).append(" earns ")
+                        .append(verdict.earned() - earned.getLast())
+                        .append(", right code is blamed by ").append(blamed)
+                        .append(", seed ").append(verdict.seed()).append('\n')
                         .append(new Report(false).whole(verdict)).append('\n');
             }
             earned.add(verdict.earned());

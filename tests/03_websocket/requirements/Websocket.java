@@ -21,6 +21,7 @@ abstract sealed class Websocket extends Requirements
         permits WebsocketPeople, WebsocketBids, WebsocketOneStep {
     static final String PATH = "/auction?name=";
     static final String PROTOCOL = "auction.v1";
+    static final String ERROR = json("type", "error");
     static final String ONE_STEP =
             " Hold one lock from the look at the board until all is told.";
     /// How long a program may take that hands what it reads to another thread to decide, in

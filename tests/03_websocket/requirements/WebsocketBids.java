@@ -10,7 +10,6 @@ import tools.jackson.databind.JsonNode;
 
 /// What is a bid, and which bids stand.
 final class WebsocketBids extends Websocket {
-    private static final String ERROR = json("type", "error");
     /// How many bids come at once.
     private static final int BURST = 30;
 

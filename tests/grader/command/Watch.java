@@ -68,7 +68,7 @@ public final class Watch {
         exercise = first != null ? first : Progress.current();
         try (Terminal terminal =
                 System.console() != null && System.console().isTerminal()
-                        ? TerminalBuilder.builder().system(true).type("dumb").build()
+                        ? TerminalBuilder.builder().system(true).type("ansi").build()
                         : null) {
             if (terminal == null) return loop(null);
             var before = terminal.enterRawMode();
