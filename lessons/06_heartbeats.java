@@ -391,7 +391,7 @@ class Heartbeats {
 // %% [markdown]
 // ## Try it
 //
-// 1. `BEAT_MS=10000 jbang lessons/06_heartbeats.java`: how long does it take
+// 1. `BEAT_MS=10000 ./jbang lessons/06_heartbeats.java`: how long does it take
 //    now until a frozen rider is gone? What does a shorter beat cost?
 // 2. Close the page. `curl -N localhost:8006/board`, and Ctrl+Z. When does
 //    `curl localhost:8006/riders` count one stream less?

@@ -395,7 +395,7 @@ class Resuming {
 // 1. `curl -N localhost:8007/events` while the page is in view, and kill the
 //    ticker. Which id came last? With it in place of ID,
 //    `curl -N localhost:8007/events -H 'Last-Event-ID: ID'` goes on after it.
-// 2. `BASE_MS=1000 jbang lessons/07_resuming.java`: how many of the 300 come
+// 2. `BASE_MS=1000 ./jbang lessons/07_resuming.java`: how many of the 300 come
 //    in the fullest second now?
 //
 // ## On Monday

@@ -404,7 +404,7 @@ class FallingBack {
 // **Open the network.** Up again to the best way. Were prices lost or doubled?
 //
 // **101 is enough.** The famous wrong answer, beside the page's own client: 101
-// passes, and what follows it is kept.
+// passes, and what follows it is kept. (The wire shows what the server sends.)
 //
 // ## On Monday
 //

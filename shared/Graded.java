@@ -1,5 +1,6 @@
 package shared;
 
+import java.util.Arrays;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -27,9 +28,21 @@ public final class Graded {
 
     private Graded() {}
 
-    /// The line on standard error that tells of an exception in a handler.
+    /// The line on standard error that tells of an exception in a handler, and where in the
+    /// lesson or exercise it comes from.
     public static String fault(String what, Throwable thrown) {
-        return FAULT + what + ": " + thrown;
+        return FAULT + what + ": " + thrown + Arrays.stream(thrown.getStackTrace())
+                .filter(each -> (each.getFileName() + "").matches("\\d\\d_\\w+\\.java"))
+                .map(each -> " (" + each.getFileName() + ":" + each.getLineNumber()
+                        + ")")
+                .findFirst().orElse("");
+    }
+
+    /// The place in a file that a sentence about an exception names, such as `:152`, or null.
+    public static String placeIn(String said, String file) {
+        Matcher place = Pattern.compile("\\(" + Pattern.quote(file) + "(:\\d+)\\)")
+                .matcher(said);
+        return place.find() ? place.group(1) : null;
     }
 
     /// What a line on standard error tells of an exception in a handler, or null.

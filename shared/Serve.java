@@ -146,8 +146,9 @@ public final class Serve {
                     + "://localhost:" + serve.port + "/");
         } catch (BindException e) {
             fail("Port " + wanted
-                    + " is taken: stop the program that holds it, or choose another"
-                    + " port, for example PORT=0 for a free one.");
+                    + " is taken. Does this run already? Then see http://localhost:"
+                    + wanted + "/. Else stop the program that holds it, or choose"
+                    + " another port: PORT=0 takes a free one.");
         } catch (IOException e) {
             fail("Cannot listen on port " + wanted + ": " + e.getMessage() + ".");
         }

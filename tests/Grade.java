@@ -265,13 +265,15 @@ class Grade {
         @Override
         public Integer call() throws Exception {
             if (list && name == null) {
-                for (Exercise each : Exercise.all()) list(each, each.number() + " ");
-                return 0;
+                int all = 0;
+                for (Exercise each : Exercise
+                        .all()) all += list(each, each.number() + " ");
+                return told(all);
             }
             if (name == null) throw new ParameterException(spec.commandLine(),
                     "Missing required parameter: 'EXERCISE'");
             Exercise exercise = Exercise.named(name);
-            if (list) return list(exercise, "");
+            if (list) return told(list(exercise, ""));
             Path back = Snapshots.undo(exercise, snapshot);
             System.out.println("exercises/" + exercise.name() + ".java is as it was at "
                     + back.getFileName().toString().replace(".java", "")
@@ -279,13 +281,21 @@ class Grade {
             return 0;
         }
 
+        private static int told(int snapshots) {
+            if (snapshots
+                    == 0) System.out.println("There is none yet: reset makes one.");
+            return 0;
+        }
+
+        /// How many there are.
         private static int list(Exercise exercise, String before) throws IOException {
-            for (Path each : Snapshots.of(exercise)) {
+            List<Path> all = Snapshots.of(exercise);
+            for (Path each : all) {
                 System.out.println(before
                         + each.getFileName().toString().replace(".java", "") + "  "
                         + Files.size(each) + " bytes");
             }
-            return 0;
+            return all.size();
         }
     }
 

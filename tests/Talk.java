@@ -59,8 +59,10 @@ class Talk implements WebSocket.Listener {
             System.out.println(USAGE);
             return;
         }
-        if (words.size() != 1
-                || !words.getFirst().matches("wss?://[^/]+.*")) fail(USAGE);
+        if (words.size() != 1) fail(USAGE);
+        if (!words.getFirst().matches("wss?://[^/]+.*")) {
+            fail("The address of a WebSocket begins with ws:// or wss://.\n\n" + USAGE);
+        }
         System.exit(new Talk().talk(words.getFirst(), protocol));
     }
 

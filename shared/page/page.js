@@ -90,10 +90,10 @@ const predicted = (question, guesses) => new Promise((resolve) => {
 });
 
 /** Says whether what was predicted is what was seen. */
-function compare(guess, seen) {
+function compare(question, guess, seen) {
   score.of++;
   if (guess === seen) score.right++;
-  tell(`${byId("outcome").textContent} You predicted: ${guess}. `
+  tell(`${byId("outcome").textContent} ${question} You predicted: ${guess}. `
     + `${guess === seen ? "Right" : `It was: ${seen}`} (${score.right} of ${score.of}).`);
 }
 
@@ -104,8 +104,8 @@ for (const button of document.querySelectorAll("#demo [data-expect]")) {
 }
 
 /**
- * Ties buttons to actions by id; a button rests while its action runs, and says what to look for. One with
- * `data-guesses` asks first, and its action returns the one of them that came true.
+ * Ties buttons to actions by id; a button rests while its action runs. One with `data-expect` asks first what will
+ * happen. With `data-guesses` there are answers to choose from, and its action returns the one that came true.
  */
 function buttons(actions) {
   for (const [id, action] of Object.entries(actions)) {
@@ -116,12 +116,12 @@ function buttons(actions) {
       const other = guesses && document.querySelector('#demo [data-guesses][aria-busy="true"]');
       if (other) return tell(`${other.textContent}: it still runs. One experiment at a time.`);
       if (expect) experiment = button;
-      const guess = guesses && await predicted(`${button.textContent}: ${expect}`, guesses.split("|"));
+      const guess = expect && await predicted(`${button.textContent}: ${expect}`, (guesses ?? "Run it").split("|"));
       button.ariaBusy = "true";
       if (expect) tell(`${button.textContent}: it runs. ${expect}`);
       try {
         const seen = await action();
-        if (guess) compare(guess, seen);
+        if (guesses) compare(expect, guess, seen);
       } catch (error) {
         tell("This failed: " + error.message);
       }

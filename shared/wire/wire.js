@@ -41,9 +41,10 @@ function drawLine(n, { from, to, label, dashed, bars = [], note, prose }) {
     left.append(shape("rect", { class: "bar", x: bar.shift - 3, y, width: 6, height }));
     svg.append(left);
   }
-  // Where there is no room for all of it, its end stays: a cursor, how long it was held.
+  // Where there is no room for all of it, its end stays: a cursor, how long it was held. JSON begins with what it is.
   const caption = element("span", "label");
-  caption.append(element("span", "start", label.slice(0, -9)), element("span", "", label.slice(-9)));
+  const end = label.includes("{") ? label.length : -9;
+  caption.append(element("span", "start", label.slice(0, end)), element("span", "", label.slice(end)));
   if (from !== undefined && from !== to) {
     const right = to > from;
     const [x1, x2] = [place(from, n), place(to, n)];

@@ -73,7 +73,7 @@ class FallingBackTest {
             chromium.see("#way", "WebSocket");
             chromium.experiment("refuse", "It was: event stream");
             chromium.experiment("upgraded",
-                    "On the way: WebSocket, event stream.*It was: event stream");
+                    "Hello came by: WebSocket, event stream.*It was: event stream");
             chromium.screenshot("11-wide-light");
             chromium.experiment("keep", "It was: (long|short) poll");
             chromium.experiment("end", "It was: (long|short) poll");

@@ -303,10 +303,13 @@ class CommandsTest {
             String said = shell(term + typed);
             assertTrue(said.contains("not begun") && !said.contains("\033"), said);
         }
+        // A key acts without Enter, while the input stays open.
         String watched =
-                shell("printf q | TERM= script -qec './jbang watch 01' /dev/null");
+                shell("timeout 100 bash -c \"TERM= script -qec './jbang watch 01'"
+                        + " /dev/null < <(printf q; exec sleep 120)\" && echo ended by q");
         assertTrue(watched.contains("\nWatching ") && !watched.contains("\033")
-                && !watched.contains("jline"), watched);
+                && !watched.contains("jline") && watched.contains("ended by q"),
+                watched);
         String narrow = shell("printf hq | TERM=xterm NO_COLOR=1 script -qec"
                 + " 'stty cols 60; ./jbang watch 01' /dev/null");
         assertTrue(narrow.contains("\033[Kgrading 01: compiling ...")

@@ -199,6 +199,14 @@ class LauncherTest {
         }
         assertEquals(new Result(2, "", "There is no command 'xyzzy'."
                 + " ./jbang help lists them all.\n"), run(temp, "xyzzy"));
+        Files.createDirectories(repo.resolve("lessons"));
+        Files.writeString(repo.resolve("lessons/04_sent.java"), "");
+        for (String typed : List.of("4", "04", "lessons/04", "lessons/04_snet.java")) {
+            String near = typed.contains("snet") ? "./jbang help lists them all."
+                    : "Did you mean ./jbang lessons/04_sent.java?";
+            assertEquals(new Result(2, "", "There is no such file or command. " + near
+                    + "\n"), run(temp, typed));
+        }
         Files.writeString(repo.resolve("wacth"), "a file");
         for (String other : List.of("info", "wacth", "-x")) {
             assertEquals("<" + other + ">", run(repo, other).out);

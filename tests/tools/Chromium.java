@@ -119,8 +119,13 @@ final class Chromium implements AutoCloseable {
         return tab;
     }
 
+    /// Clicks; the button of an experiment without guesses asks only whether to run it.
     void click(String id) {
-        page.locator("#" + id).click();
+        var button = page.locator("#" + id);
+        boolean asks = button.getAttribute("data-expect") != null
+                && button.getAttribute("data-guesses") == null;
+        button.click();
+        if (asks) page.locator("#outcome .guess").click();
     }
 
     /// Presses the button of an experiment that asks for a prediction, takes the first one, and

@@ -78,7 +78,7 @@ abstract sealed class FallingBack extends Requirements
     void inTime(int idleMs, IntConsumer check) {
         int ms = Math.min(Patience.ms(idleMs), 4 * idleMs);
         for (int more = 2; true; more--, ms *= 2) {
-            late = false;
+            late = true; // until the program has come in time with its first request
             try {
                 check.accept(ms);
                 return;

@@ -68,7 +68,6 @@ final class FallingBackDown extends FallingBack {
         String silent = "No hello in FIRST_MS: give it up, whatever was answered.";
         Upstream.Call upgrade = begin(firstMs, LONG_MS, LONG_MS, LONG_MS);
         accept(upgrade);
-        late = true;
         expectStays(upgrade, firstMs / 2, "A hello may take FIRST_MS.");
         end(upgrade);
         Upstream.Call stream = expectAsked(STREAM, BEFORE);
@@ -95,6 +94,7 @@ final class FallingBackDown extends FallingBack {
 
     private void restarts(int stableMs) {
         Upstream.Call line = begin(LONG_MS, stableMs, LONG_MS, PAUSE_MS);
+        late = false;
         for (int round = 1; round <= 5; round++) {
             works(line, "websocket");
             say(line, price(word(5)));

@@ -73,7 +73,6 @@ final class FallingBackUp extends FallingBack {
         about(1);
         answer(upgrade, 403);
         answer(expectAsked(STREAM, REFUSED), 403);
-        late = true;
         hello(expectAsked(POLL, REFUSED), price("bread"));
         Upstream.Call old = expectAsked(WAIT, "A hello has come in time.");
         about(3);

@@ -174,9 +174,8 @@ public final class Watch {
             changes(verdict, text);
             text.append(report.heading(verdict)).append("  (").append(verdict.ms())
                     .append(" ms)");
-            String todo = Report.todo(verdict);
-            if (!todo.isEmpty()) text.append("\n").append(report.bold("Next: "))
-                    .append(report.fold(todo, 6));
+            if (!verdict.passed()) text.append("\n").append(report.bold("Next: "))
+                    .append(report.next(verdict, "h for a hint"));
         }
         text.append(report.note(verdict));
         last = verdict;
@@ -199,11 +198,13 @@ public final class Watch {
                         + Report.lesson(next) + ". n goes on.", 0)));
     }
 
-    /// Only what is new: a requirement that holds now, or fails in another way.
+    /// Only what is new: a requirement that holds now, or fails in another way; and again what is
+    /// to be mended next.
     private void changes(Verdict verdict, StringBuilder text) {
         for (Result each : verdict.results()) {
             Result before = shown.put(each.id(), each);
-            if (before != null && before.passed() == each.passed()
+            boolean isNext = each == verdict.next() && !each.isOpen();
+            if (!isNext && before != null && before.passed() == each.passed()
                     && Objects.equals(essence(before), essence(each))) continue;
             text.append(report.line(each));
             if (!each.passed()) text.append(report.details(verdict, each));
@@ -246,11 +247,9 @@ public final class Watch {
         return Progress.isDone(exercise) ? null : exercise;
     }
 
-    /// Raw mode leaves line feeds as they are, so each needs a carriage return.
     private void say(String text) {
         grader.report.Terminal.line("");
-        boolean raw = System.console() != null && System.console().isTerminal();
-        System.out.print(raw ? text.replace("\n", "\r\n") + "\r\n" : text + "\n");
+        System.out.print(text + "\n");
         System.out.flush();
     }
 }

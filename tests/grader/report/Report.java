@@ -6,6 +6,7 @@ import grader.verdict.Verdict;
 import grader.verdict.Verdict.Result;
 import java.util.ArrayList;
 import java.util.List;
+import shared.Graded;
 
 /// A verdict as text for a terminal.
 public final class Report {
@@ -95,15 +96,24 @@ public final class Report {
         String number = verdict.exercise().number();
         if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
         Result result = verdict.next();
-        if (result.isOpen() || result.todo() == verdict.firstOpen()) {
-            String todo = todo(verdict); // none where its comment was deleted
-            return fold(todo.isEmpty() ? result.failure().likely : todo, 6)
-                    + "\n      ./jbang watch " + number + " grades each time you save";
+        return result.isOpen() || result.todo() == verdict.firstOpen()
+                ? next(verdict, "") + "\n      ./jbang watch " + number
+                        + " grades each time you save"
+                : verdicts.size() > 1
+                        ? "./jbang grade " + number + " tells what is wrong with it"
+                : next(verdict, "./jbang hint " + result.id());
+    }
+
+    /// The first TODO that is open; or where something is written and does not work, to mend that.
+    ///
+    /// @param help how to get a hint
+    public String next(Verdict verdict, String help) {
+        Result result = verdict.next();
+        if (!result.isOpen() && result.todo() != verdict.firstOpen()) {
+            return "mend " + result.id() + ", or " + help;
         }
-        return verdicts.size() > 1
-                ? "./jbang grade " + number + " tells what is wrong with it"
-                : "./jbang hint " + result.id() + ", or mend it and ./jbang grade "
-                        + number;
+        String todo = todo(verdict); // none where its comment was deleted
+        return fold(todo.isEmpty() ? result.failure().likely : todo, 6);
     }
 
     private String score(Verdict verdict) {
@@ -153,9 +163,11 @@ public final class Report {
         text.append(indent("expected", visible(failure.expected).lines()
                 .map(each -> part(each, 0)).toList()));
         text.append(indent("got", got(failure)));
-        text.append(indent("likely", fold(visible(failure.likely) + beginWith(verdict,
-                result.todo()))));
-        text.append(indent("where", fold(where(verdict, result.todo()))));
+        String thrown = Graded.placeIn(failure.likely, verdict.exercise() + ".java");
+        text.append(indent("likely", fold(visible(failure.likely)
+                + (thrown != null ? "" : beginWith(verdict, result.todo())))));
+        text.append(indent("where", fold(thrown != null ? verdict.file() + thrown
+                : where(verdict, result.todo()))));
         text.append(indent("next", List.of("./jbang hint " + result.id())));
         return text + "\n";
     }

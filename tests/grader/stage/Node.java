@@ -249,7 +249,8 @@ public final class Node implements Stage.Member {
         if (got.contains(CONNECTION_ENDED)) awaitEnd(1);
         if (!process.isAlive()) return howItEnded("during this requirement");
         String fault = latestFault(got.startsWith("HTTP/1.1 500"));
-        return fault == null ? supposed : "Your code threw an exception: " + fault;
+        return fault == null ? supposed
+                : "Your code threw an exception: " + fault + ".";
     }
 
     /// A requirement begins: faults of earlier ones are no cause of its failure.
