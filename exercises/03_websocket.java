@@ -43,13 +43,13 @@
 //    `lot` on it hears every new lot and every bid, once: none gets lost,
 //    and none that is in that `lot` comes again.
 // 3. **Who goes**, by a close frame or a reset, is forgotten, and all others
-//    hear `left`. `GET /bidders` lists who is here, each as often as it is.
+//    hear `left`. `GET /bidders` lists who is here, twice who is here twice.
 // 4. **A bid** (TODO 3) is an object with the `type` `bid` and an `amount`,
 //    a whole number from 1 to 99,999,999; `1.0` is 1, other members do not
 //    matter. Any other text gets an `error` with a reason that is not
 //    empty. Its sender stays, and nobody else hears it.
-// 5. **A bid stands** (TODO 4) if it is higher than the lot's highest, be
-//    that one's own. `id` is a whole number that rises with each, over all
+// 5. **A bid stands** (TODO 4) if it is higher than the lot's highest, even
+//    than one's own. `id` is a whole number that rises with each, over all
 //    lots; gaps do not matter. Of any other bid, an equal one, too, only the
 //    sender hears: `outbid`, with the highest bid and whose it is.
 // 6. **One step.** All hear the same bids in the same order, each higher

@@ -16,9 +16,9 @@
 // A connection can be dead, and neither end is told. **Silence is the only
 // sign of death. So both sides must speak, and clean up once.**
 //
-// In 2017 Kubernetes nodes were declared lost, and their work was moved,
-// though they ran: for 15 minutes each went on talking to a load balancer
-// that was gone ([kubernetes#48638](https://github.com/kubernetes/kubernetes/issues/48638)).
+// In 2017 Kubernetes took nodes for dead that ran well, and moved their work
+// away: for 15 minutes each had gone on talking to a load balancer that was
+// gone ([kubernetes#48638](https://github.com/kubernetes/kubernetes/issues/48638)).
 // The remedy came in 2020: a ping after 30 seconds of silence
 // ([kubernetes#95981](https://github.com/kubernetes/kubernetes/pull/95981)).
 //

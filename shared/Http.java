@@ -131,9 +131,9 @@ public final class Http {
             if (JSON.readTree(text) instanceof ObjectNode object) return object;
         } catch (JacksonException e) {
             throw new Problem(400,
-                    "The body is not valid JSON: " + e.getOriginalMessage());
+                    "This is not valid JSON: " + e.getOriginalMessage());
         } catch (NumberFormatException e) {
-            throw new Problem(400, "The body has a number that is too long to read.");
+            throw new Problem(400, "This has a number that is too long to read.");
         }
         throw new Problem(400, "The body must be a JSON object.");
     }

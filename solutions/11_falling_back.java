@@ -197,7 +197,7 @@ class Till {
 
     /// The line was opened. Nothing has come by it yet.
     void begun() {
-        // TODO 1: It does not work yet: `hello` will say so. But if it does not work
+        // TODO 1: The line works once `hello` has come, not yet. Where none has come
         //   after `FIRST_MS`, give it up.
         // At first:
         //     works(line); // there was no exception
