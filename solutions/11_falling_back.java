@@ -49,9 +49,8 @@
 // hello, and ends after an hour: a restart, so it is tried again. `CLIMB_MS` later
 // the WebSocket is tried beside it.
 //
-// Run this file, open its page, and see it come alive with each TODO:
-// `./jbang exercises/11_falling_back.java`. Then grade it: `./jbang grade 11`.
-// Stuck? `./jbang hint 11` gives one hint at a time.
+// Run it, and open its page: `./jbang exercises/11_falling_back.java`. Then grade it:
+// `./jbang grade 11`. Stuck? `./jbang hint 11` gives one hint at a time.
 
 // %%
 import io.undertow.server.*;
@@ -285,9 +284,10 @@ class Till {
         last = n;
     }
 
-    Map<String, Object> state() {
-        return Map.of("prices", prices, "n", last, "transport",
-                line.isUp() ? line.kind.toString() : "none");
+    record State(Map<String, Integer> prices, String transport, long n) {}
+
+    State state() {
+        return new State(prices, line.isUp() ? line.kind.toString() : "none", last);
     }
 }
 
