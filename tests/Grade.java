@@ -108,9 +108,9 @@ class Grade {
         @Override
         public Integer call() {
             long chosen = seed != null ? seed : seed();
-            if (classroom != null) return gradeClass(chosen);
             List<Exercise> exercises = names.isEmpty() ? Exercise.all()
                     : names.stream().map(Exercise::named).toList();
+            if (classroom != null) return gradeClass(exercises, chosen);
             if (solution) exercises.forEach(Grades::expectSolution);
             Grading.warm();
             List<Verdict> verdicts = new ArrayList<>();
@@ -139,8 +139,9 @@ class Grade {
                     + " this course was given without it.");
         }
 
-        private int gradeClass(long chosen) {
-            var learners = Classroom.grade(classroom, chosen, doing -> progress(doing));
+        private int gradeClass(List<Exercise> exercises, long chosen) {
+            var learners = Classroom.grade(classroom, exercises, chosen,
+                    doing -> progress(doing));
             if (Terminal.isEnding()) return 2;
             Terminal.line("");
             System.out.print(Classroom.table(learners));

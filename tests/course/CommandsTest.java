@@ -21,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
+import java.util.stream.IntStream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -534,13 +535,23 @@ class CommandsTest {
     @DisplayName("a teacher gets one table for a folder of learners")
     void classroom() throws Exception {
         Path folder = temp.resolve("class");
-        for (String learner : List.of("ada", "bob", "cyd", "dan")) {
-            Files.createDirectories(folder.resolve(learner + "/exercises"));
-        }
         String name = "01_short_polling.java";
-        Files.writeString(folder.resolve("ada/exercises/" + name), solved);
-        Files.writeString(folder.resolve("bob/" + name), untouched);
-        Files.writeString(folder.resolve("cyd/" + name), "class Half {");
+        for (String each : List.of("ada/exercises/" + name, "eve/src/" + name,
+                "eve/3-websocket (1).java", "fay/" + name)) {
+            hand(folder.resolve(each), solved);
+        }
+        for (String each : List.of("bob/" + name, "fay/exercises/" + name,
+                "fay/on-the-wire-main/exercises/" + name)) {
+            hand(folder.resolve(each), untouched);
+        }
+        for (String each : List.of("lessons/02_long_polling.java",
+                "on-the-wire-main/solutions/02_long_polling.java",
+                "tests/02_long_polling/requirements/LongPolling.java",
+                "__MACOSX/._02_long_polling.java")) {
+            hand(folder.resolve("fay").resolve(each), "nobody's submission");
+        }
+        hand(folder.resolve("cyd/" + name), "class Half {");
+        Files.createDirectories(folder.resolve("dan/exercises"));
         Result table = run(2, "grade", "--class", folder.toString(), "--json",
                 "build/c.json", "--junit", "build/c.xml");
         List<String> lines = table.out.lines().toList();
@@ -549,23 +560,62 @@ class CommandsTest {
         assertTrue(lines.get(2).matches("bob +- +-.* 0/\\d+"), table.out);
         assertTrue(lines.get(3).matches("cyd +! +-.* 0/\\d+"), table.out);
         assertTrue(lines.get(4).matches("dan +- +-.* 0/\\d+"), table.out);
-        assertTrue(table.out.contains("! cyd 01: "), table.out);
+        assertTrue(lines.get(5).matches("eve +! +- +! +-.* 0/\\d+"), table.out);
+        assertTrue(lines.get(6).matches("fay +! +- +-.* 0/\\d+"), table.out);
+        assertTrue(lines.get(7).startsWith("! cyd 01: "), table.out);
+        String found = "exercises/01_short_polling.java is %s; found at %s";
+        assertEquals(List.of("! eve 01: " + found.formatted("missing", "src/" + name),
+                "! eve 03: exercises/03_websocket.java is missing; found at"
+                        + " 3-websocket (1).java",
+                "! fay 01: " + found.formatted("untouched", name)),
+                lines.subList(8, lines.size() - 1), table.out);
         JsonNode all = json("build/c.json");
         int exercises = Exercise.all().size();
-        assertEquals(4 * exercises, all.size());
+        assertEquals(6 * exercises, all.size());
         assertEquals("ada 11 of 11, null", mark(all.get(0)));
-        assertEquals("bob 0 of 11, missing or untouched", mark(all.get(exercises)));
+        assertEquals("bob 0 of 11, untouched", mark(all.get(exercises)));
         assertTrue(mark(all.get(2 * exercises)).startsWith("cyd 0 of 11, "), all + "");
+        assertEquals("dan 0 of 11, missing", mark(all.get(3 * exercises)));
+        assertEquals("eve 0 of 11, " + found.formatted("missing", "src/" + name),
+                mark(all.get(4 * exercises)));
+        assertEquals("error", all.get(4 * exercises).get("status").asString());
         var suites = DocumentBuilderFactory.newInstance().newDocumentBuilder()
                 .parse(repo.resolve("build/c.xml").toFile())
                 .getElementsByTagName("testsuite");
-        assertEquals(4 * exercises, suites.getLength());
+        assertEquals(6 * exercises,
+                IntStream.range(0, suites.getLength()).mapToObj(suites::item)
+                        .map(each -> each.getAttributes().getNamedItem("name")
+                                .getNodeValue())
+                        .distinct().count(),
+                "a suite for each, by its own name");
         var bob = suites.item(exercises).getAttributes();
         assertEquals("bob 01_short_polling", bob.getNamedItem("name").getNodeValue());
         assertEquals("4", bob.getNamedItem("skipped").getNodeValue());
         assertEquals("0", bob.getNamedItem("failures").getNodeValue());
+        var eve = suites.item(4 * exercises).getAttributes();
+        assertEquals("4", eve.getNamedItem("errors").getNodeValue());
         assertTrue(run(2, "grade", "--class", temp.resolve("none").toString()).err
                 .contains("Cannot read the folder"));
+    }
+
+    private static void hand(Path file, String text) throws IOException {
+        Files.createDirectories(file.getParent());
+        Files.writeString(file, text);
+    }
+
+    @Test
+    @DisplayName("of a class one exercise may be graded, and the JSON of a single learner is an array, too")
+    void oneOfClass() throws Exception {
+        Path learner = temp.resolve("small/ada");
+        hand(learner.resolve("01_short_polling.java"), "not asked for");
+        hand(learner.resolve("03_websocket.java"), "class Half {");
+        Result table = run(2, "grade", "03", "--class", learner.getParent().toString(),
+                "--json", "build/small.json");
+        assertTrue(table.out.matches("(?s)learner +03 +total\nada +! +0/13\n.*"),
+                table.out);
+        JsonNode all = json("build/small.json");
+        assertTrue(all.isArray() && all.size() == 1, all + "");
+        assertTrue(mark(all.get(0)).startsWith("ada 0 of 13, "), all + "");
     }
 
     private static String mark(JsonNode one) {

@@ -27,6 +27,7 @@ import org.junit.jupiter.api.parallel.Execution;
 import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import shared.course.Course;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -232,6 +233,10 @@ class FormTest {
         if (lesson.toString().contains("(to do: ")) {
             open.add("shared/course/Course.java: what it shows, or the story");
         }
+        if (!Files.readString(ROOT.resolve("docs/teaching.md"))
+                .contains("(../exercises/" + lesson.name() + ".java)")) {
+            open.add("docs/teaching.md: what its exercise is for");
+        }
         for (String folder : List.of("lessons", "exercises", "solutions", "tests")) {
             for (Path file : all(folder, "")) {
                 if (!ROOT.relativize(file).toString().contains(lesson.name())
@@ -363,17 +368,18 @@ class FormTest {
         }
     }
 
-    @Test
-    @DisplayName("the links of README and CONTRIBUTING lead somewhere")
-    void readme() throws Exception {
-        String readme = Files.readString(ROOT.resolve("README.md"))
-                + Files.readString(ROOT.resolve("CONTRIBUTING.md"));
-        var links = Pattern.compile("\\]\\(([^)#]+)\\)").matcher(readme);
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"README.md", "CONTRIBUTING.md", "docs/teaching.md"})
+    @DisplayName("the links of a page lead somewhere")
+    void links(String page) throws Exception {
+        Path file = ROOT.resolve(page);
+        var links = Pattern.compile("\\]\\(([^)#]+)\\)")
+                .matcher(Files.readString(file));
         while (links.find()) {
             String target = links.group(1);
             if (target.startsWith("http")) continue;
-            assertTrue(Files.exists(ROOT.resolve(target)),
-                    "README or CONTRIBUTING link to " + target);
+            assertTrue(Files.exists(file.resolveSibling(target)),
+                    page + " links to " + target);
         }
     }
 }

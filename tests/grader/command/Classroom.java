@@ -6,43 +6,83 @@ import grader.repo.Trouble;
 import grader.report.Report;
 import grader.verdict.Verdict;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /// Many learners' submissions: a folder with a folder for each learner, in which the exercises
 /// lie as in this repo (`exercises/03_websocket.java`) or flat (`03_websocket.java`).
 public final class Classroom {
+    /// What is nobody's submission: hidden, or the course's own.
+    private static final Pattern NO_SUBMISSION =
+            Pattern.compile("(.*/)?([.]|lessons/|solutions/|shared/|tests/).*");
+    private static final int SHOWN = 3;
+
     private Classroom() {}
 
-    /// Grades all. A submission that is missing or untouched counts 0 and is not run.
+    /// Grades all. A submission that is missing or untouched counts 0 and is not run. One that
+    /// seems to be in another place is told and not graded: only people know whether it is the
+    /// learner's last word, and the learner's own `./jbang grade` has never looked at it.
     ///
     /// @return the verdicts of each learner, in the order of their names
-    public static Map<String, List<Verdict>> grade(Path folder, long seed,
-            Consumer<String> progress) {
+    public static Map<String, List<Verdict>> grade(Path folder,
+            List<Exercise> exercises, long seed, Consumer<String> progress) {
         Map<String, List<Verdict>> learners = new LinkedHashMap<>();
         for (Path each : learners(folder)) {
             String learner = each.getFileName().toString();
-            List<Verdict> verdicts = new ArrayList<>();
-            for (Exercise exercise : Exercise.all()) {
-                Path file = submission(each, exercise);
-                Verdict verdict = file == null || exercise.isUntouched(file)
-                        ? Verdict.missing(exercise, Grading.undecided(exercise))
-                        : Grading.of(exercise, file, seed, doing -> progress.accept(
-                                Report.visible(learner) + " " + exercise.number()
-                                        + ": " + doing));
-                verdicts.add(verdict.of(learner));
-            }
-            learners.put(learner, verdicts);
+            learners.put(learner, exercises.stream()
+                    .map(exercise -> verdict(each, exercise, seed,
+                            doing -> progress.accept(Report.visible(learner) + " "
+                                    + exercise.number() + ": " + doing))
+                            .of(learner))
+                    .toList());
         }
         if (learners
                 .isEmpty()) throw new Trouble("There is no folder in " + folder + ".");
         return learners;
+    }
+
+    private static Verdict verdict(Path learner, Exercise exercise, long seed,
+            Consumer<String> progress) {
+        Path file = submission(learner, exercise);
+        if (file != null && !exercise.isUntouched(file)) {
+            return Grading.of(exercise, file, seed, progress);
+        }
+        String why = file == null ? "missing" : "untouched";
+        List<String> others = elsewhere(learner, exercise);
+        return others.isEmpty()
+                ? Verdict.missing(exercise, Grading.undecided(exercise), why)
+                : Verdict.misplaced(exercise, Grading.undecided(exercise),
+                        others.getFirst(), "exercises/" + exercise + ".java is " + why
+                                + "; found at " + String.join(", ", others));
+    }
+
+    /// The paths of some Java files that have the exercise's name in their own, but are not where
+    /// its submission would be: `src/03_websocket.java`, `3-websocket (1).java`.
+    private static List<String> elsewhere(Path learner, Exercise exercise) {
+        String name = letters(exercise.name());
+        try (Stream<Path> files = Files.find(learner, Integer.MAX_VALUE,
+                (file, is) -> is.isRegularFile()
+                        && letters(file.getFileName().toString())
+                                .matches(".*" + name + ".*java.*"))) {
+            return files.filter(file -> !exercise.isUntouched(file))
+                    .map(file -> learner.relativize(file).toString().replace('\\', '/'))
+                    .filter(path -> !NO_SUBMISSION.matcher(path).matches())
+                    .sorted().limit(SHOWN).toList();
+        } catch (IOException | UncheckedIOException unreadable) {
+            return List.of(); // Then nothing is found.
+        }
+    }
+
+    private static String letters(String name) {
+        return name.toLowerCase(Locale.ROOT).replaceAll("[^a-z]", "");
     }
 
     private static List<Path> learners(Path folder) {
@@ -68,23 +108,23 @@ public final class Classroom {
     public static String table(Map<String, List<Verdict>> learners) {
         int width = learners.keySet().stream().mapToInt(String::length).max().orElse(0);
         String name = "%-" + Math.max(7, width) + "s";
-        List<Exercise> exercises = Exercise.all();
         StringBuilder text = new StringBuilder(name.formatted("learner"));
-        for (Exercise each : exercises) text.append("%6s".formatted(each.number()));
+        for (Verdict each : learners.values().iterator().next()) {
+            text.append("%6s".formatted(each.exercise().number()));
+        }
         text.append("   total\n");
-        int most = exercises.stream().flatMap(each -> Grading.undecided(each).stream())
-                .mapToInt(Verdict.Result::points).sum();
         learners.forEach((learner, verdicts) -> {
             text.append(name.formatted(Report.visible(learner)));
-            int total = 0;
             for (Verdict each : verdicts) {
                 text.append("%6s".formatted(each.isMissing() ? "-"
                         : each.trouble() != null ? "!" : "" + each.earned()));
-                total += each.earned();
             }
-            text.append("%8s\n".formatted(total + "/" + most));
+            text.append("%8s\n".formatted(
+                    verdicts.stream().mapToInt(Verdict::earned).sum() + "/"
+                            + verdicts.stream().mapToInt(Verdict::points).sum()));
         });
         learners.values().stream().flatMap(List::stream).forEach(one -> {
+            if (one.isMissing()) return;
             String who = one.learner() + " " + one.exercise().number() + ": ";
             if (one.trouble() != null) text.append(Report.visible(
                     "! " + who + one.trouble().lines().findFirst().orElse("")) + "\n");

@@ -19,24 +19,25 @@ import tools.jackson.databind.node.ObjectNode;
 public final class Reports {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static final Report TEXT = new Report(false);
-    private static final String MISSING = "missing or untouched";
 
     private Reports() {}
 
     /// One exercise is one object `{"version":3,"status","message","tests":[...]}`; several are an
-    /// array of them. Beyond version 3, each has `exercise`, `seed`, `earned`, `points`, in a class
-    /// `learner`, and each test `id`, `points`.
+    /// array of them, and those of a class always are. Beyond version 3, each has `exercise`,
+    /// `seed`, `earned`, `points`, in a class `learner`, and each test `id`, `points`.
     public static String json(List<Verdict> verdicts) {
         var all = verdicts.stream().map(Reports::object).toList();
+        boolean alone = all.size() == 1 && verdicts.getFirst().learner() == null;
         return JSON.writerWithDefaultPrettyPrinter()
-                .writeValueAsString(all.size() == 1 ? all.getFirst() : all) + "\n";
+                .writeValueAsString(alone ? all.getFirst() : all) + "\n";
     }
 
     private static ObjectNode object(Verdict verdict) {
         ObjectNode object = JSON.createObjectNode().put("version", 3)
                 .put("status", verdict.trouble() != null ? "error"
                         : verdict.passed() ? "pass" : "fail")
-                .put("message", verdict.isMissing() ? MISSING : verdict.trouble())
+                .put("message",
+                        verdict.isMissing() ? verdict.note() : verdict.trouble())
                 .put("exercise", verdict.exercise().name()).put("seed", verdict.seed())
                 .put("earned", verdict.earned()).put("points", verdict.points());
         if (verdict.learner() != null) object.put("learner", verdict.learner());
@@ -104,7 +105,7 @@ public final class Reports {
             if (broken) {
                 detail(xml, "error", "could not be graded", verdict.trouble());
             } else if (verdict.isMissing()) {
-                detail(xml, "skipped", MISSING, "");
+                detail(xml, "skipped", verdict.note(), "");
             } else if (!each.passed()) {
                 detail(xml, "failure", each.failure() == null ? "not decided"
                         : each.failure().likely, TEXT.details(verdict, each));

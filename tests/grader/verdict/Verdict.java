@@ -31,9 +31,19 @@ public record Verdict(Exercise exercise, String learner, String file, long seed,
     }
 
     /// Of a learner in a class who has handed in nothing, or the untouched exercise.
-    public static Verdict missing(Exercise exercise, List<Result> undecided) {
-        return new Verdict(exercise, null, null, 0, null, null, undecided, List.of(),
+    ///
+    /// @param why which of the two
+    public static Verdict missing(Exercise exercise, List<Result> undecided,
+            String why) {
+        return new Verdict(exercise, null, null, 0, null, why, undecided, List.of(),
                 0, null);
+    }
+
+    /// Of a learner in a class whose file is not where it ought to be.
+    public static Verdict misplaced(Exercise exercise, List<Result> undecided,
+            String file, String trouble) {
+        return new Verdict(exercise, null, file, 0, trouble, null, undecided,
+                List.of(), 0, null);
     }
 
     public boolean isMissing() {
