@@ -103,6 +103,7 @@ class TalkTest {
         assertEquals("Nobody listens at localhost:1.\n", refused("ws://localhost:1/"));
         assertEquals("There is no host nowhere.invalid.\n",
                 refused("ws://nowhere.invalid/"));
-        assertTrue(refused("localhost:8003").startsWith("Usage: "));
+        assertTrue(refused("http://localhost:8003").startsWith(
+                "The address of a WebSocket begins with ws:// or wss://.\n\nUsage: "));
     }
 }
