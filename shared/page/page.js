@@ -67,9 +67,11 @@ const node = {
 /** The experiment that was begun last, and where the prose about it shows what came of it. */
 let experiment = null;
 const outcomes = new Map(); // button -> paragraph
+let asks = false; // a question stands there, which an experiment that still runs must not replace
 
 /** Says what came out of a button of the demo, there and beside the prose about it. */
 function tell(text) {
+  if (asks) return;
   byId("outcome").textContent = text;
   if (outcomes.has(experiment)) outcomes.get(experiment).textContent = text;
 }
@@ -80,6 +82,7 @@ const score = { right: 0, of: 0 };
 /** Asks for a prediction, where the outcome will be told; resolves with the one that is chosen. */
 const predicted = (question, guesses) => new Promise((resolve) => {
   tell(`${question} `);
+  asks = true;
   for (const place of [byId("outcome"), outcomes.get(experiment)]) {
     for (const guess of place ? guesses : []) {
       const choice = element("button", "guess", guess);
@@ -112,11 +115,13 @@ function buttons(actions) {
     const button = byId(id);
     button.addEventListener("click", async () => {
       if (button.ariaBusy === "true") return;
+      asks = false;
       const { expect, guesses } = button.dataset;
       const other = guesses && document.querySelector('#demo [data-guesses][aria-busy="true"]');
       if (other) return tell(`${other.textContent}: it still runs. One experiment at a time.`);
       if (expect) experiment = button;
       const guess = expect && await predicted(`${button.textContent}: ${expect}`, (guesses ?? "Run it").split("|"));
+      asks = false;
       button.ariaBusy = "true";
       if (expect) tell(`${button.textContent}: it runs. ${expect}`);
       try {
