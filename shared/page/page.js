@@ -123,7 +123,10 @@ function buttons(actions) {
       const guess = expect && await predicted(`${button.textContent}: ${expect}`, (guesses ?? "Run it").split("|"));
       asks = false;
       button.ariaBusy = "true";
-      if (expect) tell(`${button.textContent}: it runs. ${expect}`);
+      if (expect) {
+        tell(`${button.textContent}: it runs. ${expect}`);
+        byId("wire-rows").scrollTop = byId("wire-rows").scrollHeight; // and follows what comes
+      }
       try {
         const seen = await action();
         if (guesses) compare(expect, guess, seen);
