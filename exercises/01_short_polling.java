@@ -9,9 +9,9 @@
 // %% [markdown]
 // # 01 - Exercise: a flash sale
 //
-// A shop sells a few hundred lamps at half the price. Thousands of pages
-// poll how many are left. Your server must tell them cheaply, sell each
-// lamp once, and say when to come back while the sale is paused.
+// A shop sells a few lamps at half the price. Thousands of pages poll to see
+// how many are left. Your server must tell them cheaply, sell each lamp once,
+// and say when to come back while the sale is paused.
 //
 // **The twist.** The answer carries `asOf`, the server's time. So no two
 // answers have the same bytes, and yet most bring no news.
@@ -35,12 +35,12 @@
 //    Weak says: this names the same news, not the same bytes
 //    ([RFC 9110, section 8.8.1](https://www.rfc-editor.org/rfc/rfc9110#section-8.8.1)).
 //    The tag changes when `left` does, and only then. The text in the quotes
-//    is up to you, but holds no comma. An answer is of one moment: its tag
-//    is that of the `left` it tells.
+//    is up to you, but holds no comma. The tag and the `left` of one answer
+//    belong together.
 // 3. Where `If-None-Match` is `*`, or holds the current tag, the answer is
 //    304 with the same `ETag` and `Cache-Control` and no body, even though
-//    `asOf` has moved on. The header may hold several tags, separated by
-//    commas; no tag holds one. `W/` makes no difference in this comparison.
+//    `asOf` has moved on. The header may hold several tags, with commas only
+//    between them. `W/` makes no difference in this comparison.
 // 4. After `POST /pause`, `GET /stock` is 503 for `seconds`, even where it
 //    would be 304. `Retry-After` has the seconds that remain, rounded up:
 //    never 0, never more than was asked. A new pause replaces the old one,
@@ -115,8 +115,8 @@ record Stock(int left, Instant asOf) {
 // %% [markdown]
 // ## TODO 3: has the client got this already?
 //
-// `If-None-Match` is `*`, or holds one tag or several with commas. Where it
-// is absent the answer is no already, and several lines of it are joined.
+// `If-None-Match` is `*`, or holds one tag or several with commas. `matches`
+// answers false already where it is absent, and joins several lines.
 
 // %%
 class IfNoneMatch {
@@ -135,7 +135,7 @@ class IfNoneMatch {
 // %% [markdown]
 // ## TODO 4: say when to come back
 //
-// Who hears 503 alone comes back at once, or never. The rest of `Shop` is
+// On 503 alone, clients come back at once, or never. The rest of `Shop` is
 // done already. `stock` looks at the sale once: two looks could give the
 // tag of one stock and the number of another.
 

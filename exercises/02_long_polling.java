@@ -37,8 +37,8 @@
 //    at the same time are all kept, each with a version of its own.
 // 3. **Hold and wake** (TODO 2, 3). Where there is news, `GET` is 200 at
 //    once. Else it is held. The next step wakes all who are held for this
-//    order, and no others: 200, or 204 where `since` is still ahead. Of a
-//    finished order nobody is held: 200 with the news, or 204.
+//    order, and no others: 200, or 204 where `since` is still ahead. A
+//    finished order holds nobody: 200 with the news, or 204.
 // 4. **No step is lost** that comes while a request is about to be held.
 //    (A request that comes while a step is added, and knows it already, may
 //    be woken by it, or by the next one.)
@@ -46,8 +46,8 @@
 //    it is missing, 60000 at most. Then the answer is 204, without a body.
 //    With 0 it comes at once, 200 or 204. Negative, fractional, no number,
 //    over 18 digits, or given twice: 400, news or not.
-// 6. **A client that leaves** is let go at once. Whoever is answered or has
-//    left counts no more in `/waiting`.
+// 6. **A client that leaves** is let go at once. `/waiting` no longer
+//    counts those who are answered or have left.
 //
 // To see it: `./jbang exercises/02_long_polling.java`. To grade it on each
 // save: `./jbang watch 02`. Errors are a `Problem(status, sentence)`.
@@ -121,8 +121,8 @@ class Row {
 // Requests run on two threads here, so a step can come at any moment
 // between two lines of `newsOrPark`, and another one between two lines of
 // `add`. Make each of them one step that nothing can come into, by the
-// means that you like best. `waiters` is safe to use from many threads,
-// and of several who call `waiters.remove(waiter)`, one hears true.
+// means that you like best. `waiters` is safe to use from many threads:
+// only one call of `waiters.remove(waiter)` returns true.
 //
 // `waiter.answer(news)` answers 200, or 204 where the news has no steps.
 
@@ -159,8 +159,8 @@ class Order {
 //
 // `holdFor(5, action)` runs the action in 5 milliseconds, on the one thread
 // that owns this exchange; so it does not run before `begin` has returned.
-// `answer` cancels it; where the client has gone, you do, by
-// `deadline.remove()`. `Http.onGone(exchange, action)` runs the action when
+// `answer` cancels it. If the client has gone, call `deadline.remove()`
+// yourself. `Http.onGone(exchange, action)` runs the action when
 // the client has gone.
 
 // %%

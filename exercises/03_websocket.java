@@ -17,12 +17,12 @@
 // says to a single one what concerns nobody else.
 //
 // **The twist.** Only a higher bid stands. Two people may bid the same at
-// the same instant, on two threads, and only one of them has it.
+// the same instant, on two threads, and only one of the bids stands.
 //
 // ## What it must do
 //
-// After `GET /auction?name=ada` she and all who are here say (`>`) and hear
-// (`<`) JSON texts. `all` are all of them, she too:
+// After `GET /auction?name=ada`, ada says (`>`) and hears (`<`) JSON texts.
+// `all` is everybody who is here at that moment:
 //
 // ```
 // ada < {"type":"lot","title":"A lamp","highest":0,"bidder":null}
@@ -38,24 +38,24 @@
 //
 // 1. **The handshake** (TODO 1). `name` must be given once and have 1 to 40
 //    code points, else 400. Two people may have the same name.
-// 2. **Who comes** (TODO 2) hears two messages before all others: the `lot`
-//    on the board, with its highest bid, and its own `joined`. From that
-//    `lot` on it hears every new lot and every bid, once: none gets lost,
-//    and none that is in that `lot` comes again.
-// 3. **Who goes**, by a close frame or a reset, is forgotten, and all others
-//    hear `left`. `GET /bidders` lists who is here, twice who is here twice.
+// 2. **A bidder who comes** (TODO 2) hears two messages before all others:
+//    the `lot` on the board, with its highest bid, and its own `joined`.
+//    From that `lot` on it hears every new lot and every later bid, once.
+// 3. **A bidder who goes**, by a close frame or a reset, is forgotten, and
+//    all others hear `left`. `GET /bidders` lists the names of all who are
+//    here; a name with two connections is listed twice.
 // 4. **A bid** (TODO 3) is an object with the `type` `bid` and an `amount`,
 //    a whole number from 1 to 99,999,999; `1.0` is 1, other members do not
 //    matter. Any other text gets an `error` with a reason that is not
 //    empty. Its sender stays, and nobody else hears it.
 // 5. **A bid stands** (TODO 4) if it is higher than the lot's highest, even
-//    than one's own. `id` is a whole number that rises with each, over all
-//    lots; gaps do not matter. Of any other bid, an equal one, too, only the
-//    sender hears: `outbid`, with the highest bid and whose it is.
+//    if that is the bidder's own. `id` is a whole number that rises with each
+//    bid, over all lots; gaps do not matter. Any other bid, an equal one too,
+//    gets an `outbid`, for its sender only: the highest bid, and who made it.
 // 6. **One step.** All hear the same bids in the same order, each higher
 //    than the one before. A bid is for the lot that is on the board when it
 //    is decided, and never brings an old one back. An `outbid` may come
-//    before the `bid` that it lost to.
+//    before the higher `bid`.
 //
 // To see it: `./jbang exercises/03_websocket.java`. To grade it on each
 // save: `./jbang watch 03`.
@@ -74,8 +74,8 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## TODO 1: the handshake is HTTP
 //
-// What is wrong with it is said before the upgrade, while a status can say
-// it. `Http.query(exchange, "name")` returns the parameter, null where it
+// A wrong request is refused before the upgrade, while a status can still be
+// sent. `Http.query(exchange, "name")` returns the parameter, null where it
 // is absent, and throws a 400 where it is given twice.
 
 // %%
@@ -219,7 +219,7 @@ class Auction extends Hall {
 // ## Done already: a bidder is an endpoint
 //
 // The container calls `onClose` after a close frame, and after a reset. Any
-// thread may call `answer`; who leaves 100 answers unread is cut off. A
+// thread may call `answer`; a bidder who leaves over 100 unread is cut off. A
 // text over 65,536 bytes closes 1009, binary closes 1003. A TODO that is
 // open sends an `error` and closes 1011.
 

@@ -30,10 +30,10 @@
 // GET /posts                                     200 [{"id":"p1","caption":"A cat"}]
 // ```
 //
-// 1. **The handshake** (TODO 1). The mode is `subscribe`, the token our
-//    `VERIFY_TOKEN`, letter for letter, a challenge is given, be it empty:
-//    200, and the body is the challenge and nothing else, in UTF-8, as
-//    `text/plain`: HTML could run a script on our site. Otherwise 403.
+// 1. **The handshake** (TODO 1). If the mode is `subscribe`, the token exactly
+//    our `VERIFY_TOKEN`, and a challenge given (even an empty one): 200, and
+//    the body is the challenge and nothing else, in UTF-8, as `text/plain`:
+//    HTML could run a script on our site. Otherwise 403.
 // 2. **The signature** (TODO 2) is `sha256=` and the HMAC-SHA256 of the
 //    body's bytes, as they came, under `APP_SECRET`, in 64 hex digits of
 //    lower case. Whether upper case passes is up to you.
@@ -43,9 +43,9 @@
 //    `entry`, `changes` and `caption` may be empty; `media_id` not, but it
 //    may be blank. If `object` is another string: 200, and we look at
 //    nothing else. If a `field` is another string: we pass over this change,
-//    and do not look at its `value`. If it is no JSON, or anything else that
-//    we look at is missing or of another type, of a known post, too: 400 for
-//    the whole batch. Nothing of it is published, no id counts as known.
+//    and do not look at its `value`. If the body is no JSON, or something
+//    that we look at is missing or of another type, even in a known post: 400
+//    for the whole batch. Nothing is published, no id counts as known.
 // 5. **Once** (TODO 4). Each new `media_id` is published in the order of the
 //    batch, with its caption, both character for character. One that was
 //    published, or is earlier in this batch, is skipped, whatever its
@@ -210,9 +210,9 @@ class Wall {
 // %% [markdown]
 // ## Done already: the order of things, Instagram's side, and the routes
 //
-// We verify, then parse, then publish. What one step refuses, no later one
-// gets to see. A parameter that is given twice is a 400, a body that is too
-// large or no JSON type 413 or 415. The page's script signs as Instagram
+// We verify, then parse, then publish. A later step never sees what an earlier
+// one refused. A parameter that is given twice is a 400, a body that is too
+// large a 413, one of another type a 415. The page's script signs as Instagram
 // does; `crypto.subtle` works on `https` and on `localhost` only.
 
 // %%

@@ -84,8 +84,8 @@ import tools.jackson.databind.JsonNode;
 // its message, in the same place. `pollFirstEntry()` takes the first one out.
 //
 // `WebSockets.sendClose(code, reason, channel, null)` sends a close, after the
-// frame that is being written. `IoUtils.safeClose(channel)` ends the connection, and
-// `channel.getIoThread().executeAfter(action, n, MILLISECONDS)` does so later.
+// frame that is being written. `IoUtils.safeClose(channel)` ends the connection.
+// `channel.getIoThread().executeAfter(action, n, MILLISECONDS)` runs an action later.
 
 // %%
 class Screen extends Endpoint {

@@ -31,13 +31,13 @@
 // Each word is an event with its number as the id. The last event is `done`, or
 // `stopped`, and then the stream ends.
 //
-// 1. **Who comes back gets what it missed**, after the number that it names, each
-//    word once, and then what is new. If all is over, it gets the end, too.
+// 1. **A reader that comes back gets what it missed**: each word after the number
+//    that it names, once, and then what is new. If all is over, the end, too.
 // 2. **Nobody reads: the work goes on for `GRACE_MS`**, and then it stops; the
-//    word under way may still be made. Who comes back before that finds it
+//    word under way may still be made. A reader that is back before then finds it
 //    running. As long as one reader is there, it does not stop.
 // 3. **`DELETE` stops it at once.** When the 204 comes, `running` is down already,
-//    and no word is made any more. Its readers hear `stopped`.
+//    and `made` does not grow any more. Its readers hear `stopped`.
 // 4. **Asked twice, made once.** The same `Idempotency-Key` and text: the same
 //    translation, from its first word, even if both ask at the same instant, or
 //    it is over. The same key and another text: 422. Without a key each is new.
@@ -62,8 +62,8 @@ import shared.*;
 // %% [markdown]
 // ## A translation
 //
-// `work` runs on a thread of its own, and asks `isWanted` before each word. Who
-// changes the fields holds the lock; `tell`, `end` and `bye` are called with it.
+// `work` runs on a thread of its own, and asks `isWanted` before each word. Change
+// the fields, and call `tell`, `end` and `bye`, only while you hold the lock.
 //
 // `tell` sends a word to a reader, by its number from 1. `end` ends it all: it
 // tells the readers, and forgets them. After it, `how` is not null any more.
@@ -89,8 +89,8 @@ class Translation {
 
     /// @param after the number of the last word that the reader has, or 0
     synchronized void join(ServerSentEventConnection reader, int after) {
-        // TODO 1: Tell the reader the words after this number. Then it is one of the
-        //   readers; if all is over already, say `bye` to it.
+        // TODO 1: Tell the reader the words after this number. Then add it to the
+        //   readers; if all is over already, say `bye` to it instead.
         readers.add(reader);
         // END 1
     }
@@ -101,7 +101,7 @@ class Translation {
     }
 
     private synchronized boolean isWanted() {
-        // TODO 2: Without a reader for longer than `GRACE_MS` it is "stopped".
+        // TODO 2: No reader for longer than `GRACE_MS`? Then end it as "stopped".
         // As long as there are words, they are made.
         // END 2
         if (words.size() == source.size()) end("done");
@@ -208,8 +208,8 @@ record Work(int running, int made) {}
 // %% [markdown]
 // ## Done already: the translator
 //
-// It is slow, and it does not mind an interrupt, like most that waits for a
-// network. What it gives back is every word, backwards.
+// It is slow, and it ignores an interrupt, as a blocked read of a `Socket` does on
+// a platform thread. It spells each word backwards.
 
 // %%
 interface Translator {

@@ -15,8 +15,8 @@
 // is asked. A page that asks once shows old numbers for ever.
 //
 // Short polling is the simplest solution: the page **asks again and again**.
-// Each of these requests is a *poll*. Most polls bring nothing new. Then the
-// server answers 304, *not modified*, without a body.
+// Each of these requests is a *poll*. Most polls bring nothing new. A careful
+// client then gets 304, *not modified*, without a body.
 //
 // ```mermaid
 // sequenceDiagram
@@ -137,9 +137,10 @@ class Site {
 // These lines work until something goes wrong. `setInterval` sends the next
 // poll even if the last one is not answered yet. So a slow server gets still
 // more to do, and an old answer that arrives late replaces a newer one. In a
-// hidden tab the browser slows the timer: Chromium to once a minute, and later
-// it may freeze the tab. But the page itself never stops asking. Nobody
-// catches what `fetch` or `json()` throws: it ends on the console.
+// hidden tab Chromium slows the timer to once a second, after some minutes to
+// once a minute, and later it may freeze the tab. But the page itself never
+// stops asking. Nobody catches what `fetch` or `json()` throws: it ends on the
+// console.
 
 // %%
 interface NaivePoller {
@@ -160,8 +161,8 @@ interface NaivePoller {
 //
 // A poll without a deadline may hang for minutes, so ours ends after 5
 // seconds. Our script sends the tag itself, and `no-store` keeps the browser's
-// cache out. Otherwise the cache would send the tag, hide each 304, and give
-// the script a 200 of its own.
+// cache out. A cache that sends the tag hides each 304, and gives the script a
+// 200 of its own.
 //
 // `fetch` succeeds when the *head* of an answer is there, whatever the status.
 // So we check `status` and `ok`. The body travels as bytes, and some may still
@@ -272,7 +273,7 @@ interface WhileShown {
 // The demo's page is in `01_short_polling.html`. Four of its buttons each
 // cause a famous problem. Keep the tab *Console* of DevTools open.
 //
-// **Slow server.** Both clients ask every 200 ms. An answer takes 100 or 900
+// **Slow server.** The interval is 200 ms. An answer takes 100 or 900
 // ms, at random. Naive polls pile up: on the wire, their bars stand side by
 // side. The naive client's number of visitors goes *back* when an old answer
 // arrives late.

@@ -68,8 +68,8 @@ record Snapshot(String id, String status, long version) {
 // returns. But if the handler calls `dispatch`, the exchange stays open,
 // without a thread, until somebody answers. That costs a few kilobytes of
 // heap. If each waiter blocked a thread of a small pool, the pool would soon
-// be empty. Virtual threads would do, but need more memory. Each exchange
-// belongs to one of the server's few I/O threads, which must answer it.
+// be empty. Virtual threads would do, but need more memory. An exchange is not
+// thread-safe, so here only its I/O thread, one of a few, answers it.
 
 // %%
 class Waiter {
@@ -100,9 +100,9 @@ class Waiter {
 //
 // To *park* a request means to add it to the waiters. A server that first
 // checks for news and then parks misses an update between the two: it does not
-// find the waiter, so nobody wakes it. We do both steps under one lock. An
-// update then comes before the check, which sees it, or after the parking, and
-// wakes it.
+// find the waiter, so nobody wakes it. We do both steps under one lock. Then
+// the check sees an update that comes before it, and an update after the
+// parking wakes the waiter.
 //
 // News, the deadline and a client that leaves can come at the same moment.
 // Only one of them can remove the waiter from the set, and that one acts.
@@ -160,9 +160,9 @@ class Payment {
 // `Prefer: wait=10` says how many seconds the client is ready to wait
 // ([RFC 7240, section 4.3](https://www.rfc-editor.org/rfc/rfc7240#section-4.3)).
 // We allow 50 at most: nginx, by default, gives up after 60 with 504. `wait=0`
-// makes a short poll. While we hold a request we read nothing; `onGone` tells
-// us when the client leaves. Anybody can make us hold requests, so there is a
-// limit.
+// makes a short poll. Undertow alone does not notice that the client of a held
+// request leaves; `onGone` does. Anybody can make us hold requests, so there is
+// a limit.
 
 // %%
 class Waiting {
@@ -205,9 +205,9 @@ class Waiting {
 // A PUT with another status gets 409, conflict. Ids are random: numbers from 1
 // can be guessed, and after a restart Ada's page would hear of Bob's payment.
 //
-// To wake the waiters, we give each answer to the I/O thread of its exchange,
-// so no handler blocks. An answer is true for one moment and one client, so
-// `no-store` forbids caches to keep it. (Old payments are never removed here.
+// To wake the waiters, we give each answer to the I/O thread of its exchange.
+// An answer is true for one moment and one client, so `no-store` forbids caches
+// to keep it. (Old payments are never removed here.
 // A shop would have a database.)
 
 // %%
@@ -270,7 +270,7 @@ class Desk {
 // clients would come back at once.
 //
 // `fetch` succeeds when the head of the answer is there. `response.json()`
-// then waits for the body and parses it. We count a success only after that: a
+// then waits for the body and parses it. We reset `errors` only after that: a
 // log-in page with status 200 is an error as well.
 //
 // The client stops when the payment is settled, when `signal` is aborted (the
@@ -296,7 +296,7 @@ interface LongPoller {
                   count(response);
                   if (final.includes(response.status)) return;
                   if (!response.ok) throw new Error(`status ${response.status}`);
-                  if (response.status !== 204) { // the deadline, or settled
+                  if (response.status !== 204) { // 204: nothing new
                     const payment = await response.json();
                     version = payment.version;
                     show(payment);

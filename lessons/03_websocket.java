@@ -54,9 +54,9 @@ import tools.jackson.databind.node.ObjectNode;
 // %% [markdown]
 // ## The handshake is HTTP
 //
-// The connection begins as a GET with `Upgrade: websocket` and a key. The
-// answer is 101 with a hash of that key. The hash proves that the server
-// speaks WebSocket and does not just repeat what it hears
+// Over HTTP/1.1 a WebSocket begins as a GET with `Upgrade: websocket` and a
+// key. The answer is 101 with a hash of that key. The hash proves that the
+// server speaks WebSocket and does not just repeat what it hears
 // ([RFC 6455, section 1.3](https://www.rfc-editor.org/rfc/rfc6455#section-1.3)).
 // After that, the TCP connection carries frames (with `wss://`, inside TLS).
 // An HTTP status can be sent only before the 101, so we check all we can
@@ -100,19 +100,19 @@ record Mistake(String type, String reason) {}
 // ## A client is an endpoint
 //
 // Jakarta's container (the library that speaks WebSocket here) decodes frames,
-// joins the parts of a message and answers pings. It calls an `Endpoint` when
-// a connection opens, when a message comes, and when the connection ends, by a
-// close frame or by a TCP reset. To a message that makes no sense we send an
-// error, and its sender stays. But a text over 65,536 bytes ends the
-// connection with code 1009, and a binary message with 1003; the container
-// alone would ignore binary silently. After a fault of our own code we tell
-// the terminal and close with 1011.
+// joins the parts of a message and answers pings. It calls our code when a
+// connection opens, when a message comes, and when the connection ends, with
+// or without a close frame. To a message that makes no sense we send an error,
+// and its sender stays. But a text over 65,536 bytes ends the connection with
+// code 1009, and a binary message with 1003; the container alone would ignore
+// binary silently. After a fault of our own code we tell the terminal and
+// close with 1011.
 //
 // A laptop that is shut sends no close frame. So we ping each client every 20
 // seconds, and close with 1001 when no byte came from it for 60. We count
-// bytes and not frames, because a part of a frame is a sign of life too. That
-// our own writes succeed proves nothing: the kernel takes them while it has
-// room. The client needs a sign of life from us as well. Its script cannot see
+// bytes and not frames, because a part of a frame is a sign of life too.
+// Successful writes prove nothing: the kernel takes them while it has room.
+// The client needs a sign of life from us as well. Its script cannot see
 // pings, so we send a message with each ping.
 
 // %%
@@ -179,14 +179,14 @@ class Guest extends Endpoint {
 // ## Telling everybody, and who is too slow
 //
 // Undertow's `getAsyncRemote().sendText` keeps messages in a queue without
-// limit (Tomcat's throws). One client that stops reading would fill the whole
-// heap. So messages for all go another way. `Broadcast` encodes a message once
-// and adds it to a chain. It knows how far each client has got in the chain,
-// and sends the next message when the client's socket has room. All slow
-// clients share one chain, and nobody waits for them. A client that is 10,000
-// messages or 32 MiB behind is closed with 1013. If a client talks faster than
-// we can tell the others, we stop reading from it for a while, and TCP slows
-// it down.
+// limit. (Tomcat's throws while one is being sent.) One client that stops
+// reading would fill the whole heap. So messages for all go another way.
+// `Broadcast` encodes a message once and adds it to a chain. It knows how far
+// each client has got in the chain, and sends the next message when the
+// client's socket has room. All slow clients share one chain, and nobody waits
+// for them. A client that is 10,000 messages or 32 MiB behind is closed with 1013.
+// If a client talks faster than we can tell the others, we stop reading
+// from it for a while, and TCP slows it down.
 //
 // A message gets its number and its place in the chain under one lock, so
 // everybody hears messages in the order of their numbers. If we told everybody
@@ -276,7 +276,7 @@ interface ComeBack {
 // %% [markdown]
 // ## The browser's side
 //
-// A server that dies without a close frame looks like a quiet one. So each
+// A machine or a network that dies looks like a quiet server. So each
 // message restarts a timer: after 50 seconds without any we join anew.
 //
 // `send` never waits. What the network does not take yet stays in the

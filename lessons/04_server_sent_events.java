@@ -79,7 +79,7 @@ interface Event {
 // We encode an event once and keep the last 1,000, 128 MiB at most. So a
 // stream (one client's answer) needs no queue: it is a position in this log.
 // If an id came again after a restart, it would name two events. So ids begin
-// at the clock's time in microseconds. (Nobody must set the clock back.)
+// at the clock's time in microseconds. (The clock must never be set back.)
 
 // %%
 class Log {
@@ -189,8 +189,8 @@ class EventStream {
 // ## No gap, no duplicate
 //
 // A client that comes back wants the events that it missed, then the new ones.
-// A server that does this in two steps loses an event that comes between them,
-// or sends it twice. We have one step: a reader takes its place in the log and
+// A server that does this in two steps can lose an event that comes between
+// them, or send it twice. We have one step: a reader takes its place in the log and
 // reads on. If we do not hold its id, we send a `reset`; silence would say
 // "you missed nothing". A new event wakes each I/O thread once, and each
 // thread writes to its own streams.
@@ -243,7 +243,7 @@ class Feed {
 // A browser that reconnects sends `Last-Event-ID`. A page that knows an id
 // from before puts it into the URL, because `EventSource` cannot set headers.
 // The header wins. `X-Accel-Buffering: no` tells nginx to pass each event on
-// at once. A comment every 15 seconds shows that a quiet stream is alive.
+// at once. A comment every 15 seconds shows proxies that a quiet stream lives.
 // `onGone` hears of a connection that ends, not of a laptop that is shut.
 // `?ticks=1` adds readings of the server's gauges every 5 seconds. They have
 // no id, as nobody needs old ones.
@@ -293,16 +293,16 @@ record Subscription(Feed feed, HttpServerExchange exchange, EventStream stream) 
 // ## The browser's side
 //
 // An `EventSource` reconnects and resumes by itself after an end or a cut. But
-// **any answer but 200 with our media type is final**: one 503 from a server
-// that restarts would silence the page for good. Our script then sees
-// `CLOSED`, and asks with HEAD for the status. 204 is the intended end. Else
-// it begins again with the last id, which is on the event, not the source.
+// **any answer except 200 with `text/event-stream` is final**: one 503 from a
+// server that restarts would silence the page for good. Our script then sees
+// `CLOSED`, and asks with HEAD for the status. 204 is the intended end.
+// Otherwise the script begins again with the id of the last event.
 //
-// On `reset` the page loads the whole state and the id up to which it goes,
-// and goes on from there. If only resets come, it waits longer each time. An
+// On `reset` the page loads the whole state, with the id of its last event, and
+// continues from there. If only resets come, it waits longer each time. An
 // event whose id is not above the last one is dropped as a duplicate. A script
-// cannot see comments, so a dead server looks like a quiet one. With ticks, 15
-// seconds of silence count as an end.
+// cannot see comments, so a dead network looks like a quiet server. With ticks,
+// 15 seconds of silence count as an end.
 
 // %%
 interface Subscriber {
@@ -362,8 +362,8 @@ interface Subscriber {
 //   three. Chromium's DevTools list them in a tab *EventStream*.
 // - **Claim an unknown id.** Tab A says that it saw event 1, which we do not
 //   hold. To send only new events would hide the gap, so we send `reset`.
-// - **Use up six connections.** Over HTTP/1.1 a browser opens six to a host,
-//   for all its tabs together. With six streams open, the next request waits.
+// - **Use up six connections.** Over HTTP/1.1 browsers open at most six to a
+//   host, for all tabs together. With six streams open, the next request waits.
 // - **End it.** `DELETE` ends the streams. Each tab asks once more and gets
 //   204, which closes its `EventSource`. Our HEAD finds out why. A notice
 //   reopens the feed.
@@ -409,11 +409,11 @@ class ServerSentEvents {
 //
 // ## What it costs, and when to choose it
 //
-// - Browsers: all have it. It has no request headers, no POST, no binary data.
+// - Browsers: all have it. No headers of your own, no POST, no binary data.
 // - Resources: each stream has a socket, about 5 KiB of heap, and no thread.
 // - Proxies: it is plain HTTP. Some cut what is idle, or hold events back.
 //
-// Choose it where only the server talks. To tell a server, use a webhook: 05.
+// Choose it where only the server talks. If a server listens: a webhook (05).
 //
 // `./jbang notebook 04` opens these cells in Jupyter or `jshell`. There,
 // `Serve.start(8004, ServerSentEvents.routes()).port` shows 8004, the

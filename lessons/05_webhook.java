@@ -13,12 +13,12 @@
 //
 // A shop must learn that a payment went through, even if the customer has
 // closed the page. If it polled (lessons 01, 02), it would ask about each open
-// payment for hours. With Stripe, Razorpay and others it is the other way
+// payment for hours. Payment gateways (Stripe, Razorpay) work the other way
 // round: the shop **registers a URL once, the gateway calls it**.
 //
 // That URL is a plain POST route. Anyone can call it, so messages are
-// **signed**. The shop may be down, so the gateway **retries**. A retry may
-// repeat a message, so the shop is **idempotent**: it acts only once.
+// **signed**. The shop may be down, so the gateway **retries**. So a message
+// may come twice, and the shop is **idempotent**: it acts only once.
 //
 // ```mermaid
 // sequenceDiagram
@@ -34,7 +34,7 @@
 //   S-->>-G: 204
 // ```
 //
-// GitHub does the same: after a push it calls the build server. Here both
+// GitHub calls, too: after a push it calls the build server. Here both
 // sides are in one process, but they talk through a real socket.
 
 // %%
@@ -134,7 +134,7 @@ class Endpoint {
 // Each attempt sends the same bytes under the same id, so that the shop can
 // recognise a copy. The timestamp is new each time, or the shop would refuse a
 // late retry. The time-out covers the whole answer: otherwise a receiver that
-// sends one byte a second could hold us for ever. Only the status counts, so
+// sends one byte a second could hold us for ever. Only the head counts, so
 // we drop the body. A body over 1 MiB is no valid answer.
 
 // %%
@@ -187,12 +187,12 @@ record Delivery(String id, String payment, byte[] body) {
 //
 // Any 2xx is success. 410 means "never again" and ends the delivery. After
 // anything else we try again, 6 attempts in all. A redirect is a failure too,
-// because nobody registered its target. The second attempt comes 1 to 2 s
-// after the first, the third 2 to 4 s later, and so on. If the answer has
+// because nobody registered its target. The pause before the second attempt is
+// 1 to 2 s, before the third 2 to 4 s, and so on. If the answer has
 // `Retry-After`, we first wait as it says, up to 32 s. The random part keeps
 // failed deliveries from coming back together. Each attempt takes the current
-// URL, so a corrected one helps what is pending: 20,000 deliveries at most, of
-// which 64 call at a time. If the gateway stops, it forgets them.
+// URL, so a corrected one helps pending deliveries. At most 20,000 are pending;
+// 64 call at a time. If the gateway stops, it forgets them.
 
 // %%
 record Row(String id, String payment, int attempt, String at, Integer status,
@@ -335,7 +335,7 @@ class Orders {
 // %% [markdown]
 // ## Break it
 //
-// The buttons are in `05_webhook.html`. `/_/capture` records a message for
+// The buttons are in `05_webhook.html`. `/_/capture` signs a message for
 // them, `/_/shop/503` is a shop that is down. The gateway calls the shop
 // without the browser, so DevTools do not show it.
 //
@@ -401,7 +401,7 @@ class Webhook {
 //
 // 1. Be the receiver: `nc -l 9000` (or `nc -l -p 9000`). Register it:
 //    `curl -X PUT localhost:8005/endpoint --json '{"url":"http://localhost:9000"}'`
-//    Press *Pay*, read the signed message, and do not answer for 5 s.
+//    Press *Pay*, read the message, wait 5 s. Then press *Register this shop*.
 // 2. Verify GitHub's own example, then change one letter of it:
 //
 // ```
@@ -414,7 +414,7 @@ class Webhook {
 // A webhook takes one request for a payment, polling takes many. But the
 // receiver must have a URL, check signatures and remember ids, and the sender
 // must retry. It suits servers: a browser has no URL to call. A delivery may
-// come late, in another order, or never, so a shop also asks.
+// come late, in another order, or never, so a shop also polls.
 //
 // `./jbang notebook 05` opens these cells in Jupyter or `jshell`. There,
 // `Serve.start(8005, Webhook.routes()).port` shows 8005, the page's port.

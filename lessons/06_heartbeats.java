@@ -14,12 +14,12 @@
 // # 06 - Heartbeats
 //
 // A connection can be dead, and neither end is told. **Silence is the only
-// sign of death. So both sides must speak, and clean up once.**
+// sign of death. So both sides must speak, and a dead client is removed once.**
 //
-// In 2017 Kubernetes took nodes for dead that ran well, and moved their work
-// away: for 15 minutes each had gone on talking to a load balancer that was
-// gone ([kubernetes#48638](https://github.com/kubernetes/kubernetes/issues/48638)).
-// The remedy came in 2020: a ping after 30 seconds of silence
+// In 2017 Kubernetes gave up healthy nodes and moved their work away: they
+// waited 15 minutes on a connection to a load balancer that no longer answered
+// ([kubernetes#48638](https://github.com/kubernetes/kubernetes/issues/48638)).
+// Since 2020 its clients send a ping after 30 seconds of silence
 // ([kubernetes#95981](https://github.com/kubernetes/kubernetes/pull/95981)).
 //
 // ```mermaid
@@ -52,7 +52,7 @@ import tools.jackson.databind.node.ObjectNode;
 //
 // TCP is silent while nobody speaks. A connection is a memory in two machines.
 // It ends when a packet says so: FIN, or RST, a reset. A phone in a tunnel, a
-// pulled plug, a router that has forgotten the connection: they send none.
+// pulled plug, a router that forgot the connection: they often send none.
 //
 // - **`onClose` does not come**, or very late: there is nothing to read.
 // - **`send` succeeds**: it copies bytes into the kernel's memory. Linux sends
@@ -82,8 +82,8 @@ interface Beat {
 // Then we send 1001, which it hears if it lives after all, and 2 seconds
 // later a reset: a closing handshake would wait for an answer.
 //
-// A page can neither ping nor see pings. So each comes with a message, `beat`.
-// `beats=off` is for the experiment: no clock.
+// A page can neither ping nor see pings. So with each ping we send a message,
+// `beat`. `beats=off` is for the experiment: no clock.
 
 // %%
 class Rider extends Endpoint {
@@ -218,8 +218,8 @@ class City {
 // The reader of an event stream cannot answer. A comment or an event each
 // beat keeps proxies awake. `EventSource` hides comments, so only an event
 // shows a page that we live. **Neither shows us that the reader lives**: a
-// write succeeds until the kernel gives up, and for hours if a proxy or a
-// stopped program acknowledges it. `onGone` sees an end or a reset only.
+// write succeeds until the kernel gives up, and for hours if a proxy, or the
+// kernel of a stopped program, acknowledges it. `onGone` sees ends and resets only.
 //
 // So we end each stream after 20 beats. A reader who lives comes back by itself.
 // Or let it speak, by a small POST each beat. `state` has what an operator
@@ -319,8 +319,8 @@ interface Client {
 }
 
 // %% [markdown]
-// The board is read in the same way. Its planned end is no death: it comes back
-// by itself, after a pause of the browser's.
+// The board is read in the same way. Its planned end is no death: `EventSource`
+// comes back by itself, after a pause that the browser chooses.
 
 // %%
 interface Reader {
@@ -359,8 +359,8 @@ interface Reader {
 // **Freeze without beats.** Nobody has a clock. Ada's page says open, each
 // `send` succeeds, and the server counts her. The cable thaws after 5 seconds.
 //
-// **Freeze with beats.** Each side notices by itself: the server after two
-// beats, the page after two and a half. No packet has told them.
+// **Freeze with beats.** The server counts two beats from ada's last byte, her
+// page two and a half from its last message. Either may be first.
 //
 // **Freeze a stream.** A second board is read through the cable. Its reader
 // notices the silence. The server does not: what it writes succeeds.

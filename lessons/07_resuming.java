@@ -15,8 +15,8 @@
 // # 07 - Resuming
 //
 // Every connection breaks some day: a deploy, a crash, a train in a tunnel.
-// **Spread the returns in time. To resume, use the server's cursor; and the
-// server says reset where it does not know it.**
+// **Spread the returns in time. To resume, send the server's cursor back. A
+// server that does not know it says reset.**
 //
 // In 2022 so many clients came back to Mattermost's server at once that its web
 // app froze. The remedy was a random pause
@@ -53,17 +53,17 @@ import shared.websocket.*;
 // %% [markdown]
 // ## A cursor is the server's word
 //
-// Who comes back must say what it saw last. Three things look like a cursor:
+// A client that comes back says what it saw last. Three bad ways to say it:
 //
 // - **A time.** Two goals may have the same one, and clocks differ.
 // - **A number from a database sequence.** Transaction 7 may commit before 6.
-//   Who asks for all after 7 never gets 6.
+//   A client that asks for all after 7 never gets 6.
 // - **A bare number.** A server that lost its log counts from 1 again. Then 17
 //   names another goal, or none yet.
 //
-// Ours is `EPOCH-N`. A new log draws a new epoch. (Four digits can be read; take
-// a whole UUID.) The number is given under the lock under which the goal is
-// stored. A client reads nothing in it: it hands back what it got.
+// Ours is `EPOCH-N`. A new log draws a new epoch. (Four digits are easy to read
+// here; you take a whole UUID.) One lock covers both: the goal gets its number, and
+// is stored. A client must not parse a cursor: it hands back what it got.
 
 // %%
 @JsonInclude(JsonInclude.Include.NON_NULL) // a reset has a type only
@@ -88,9 +88,9 @@ class Log {
     Log(Path path) throws IOException {
         file = FileChannel.open(path, StandardOpenOption.CREATE,
                 StandardOpenOption.WRITE);
-        String text = Files.readString(path);
-        size = text.lastIndexOf('\n') + 1; // drops a line that was torn by a kill
-        List<String> lines = text.substring(0, (int) size).lines().toList();
+        String text = Files.readString(path).replaceFirst("[^\n]++\\z", "");
+        size = text.getBytes().length; // without a line that was torn by a kill
+        List<String> lines = text.lines().toList();
         epoch = lines.isEmpty() ? UUID.randomUUID().toString().substring(0, 4)
                 : lines.getFirst();
         if (lines.isEmpty()) write(epoch);
@@ -186,9 +186,9 @@ class Ticker {
 //
 // A WebSocket client puts its cursor into the URL. An `EventSource` that comes
 // back sends it as `Last-Event-ID`; a page that is loaded anew uses the URL.
-// It waits for as long as `retry` says. (Browsers may wait longer; Chromium
-// does not.) One `retry` for all brings all back at once. So **we draw one for
-// each connection**.
+// An `EventSource` waits for as long as `retry` says. (Browsers may wait longer;
+// Chromium does not.) One `retry` for all brings all back at once. So **we draw
+// one for each connection**.
 
 // %%
 class Viewer extends Endpoint {
@@ -236,13 +236,13 @@ interface Stream {
 // **Pause n, from 0, is random between 0 and `base * 2^n`, at most `cap`.**
 // Without the random part all clients of a dead server knock together. `base`
 // decides how thinly they are spread: 300 clients, and a server that does 40
-// handshakes a second, need 300 / 40 = 8 seconds.
+// handshakes a second, need 300 / 40 = 7.5, so about 8 seconds.
 //
 // Three lines are easily wrong:
 //
 // - The pauses begin anew only after a connection that *lasted*. Reset in
 //   `onopen`, they never grow where a server accepts us and dies at once.
-// - Each message moves the cursor, or the second drop resumes at the first.
+// - Each message moves the cursor. Else each return gets the same goals again.
 // - A handler that is added in `onopen` to something that outlives the socket
 //   is there twice after the first return: each goal counts twice.
 
@@ -328,12 +328,12 @@ interface Press {
 // %% [markdown]
 // ## Break it
 //
-// **Kill the ticker.** For a second, and while it starts, nobody answers. Three
-// goals fall before bob is back. Ada resumes; bob connects, without a cursor.
+// **Kill the ticker.** It is down for a second, and while it starts. Three goals
+// fall before bob is back. Ada resumes; bob connects, without a cursor.
 //
 // **300, a fixed pause.** Three hundred more clients, in Java, resume as ada
-// does; but each comes back after one second. They pass by the wire view, which
-// would show nothing else. A bar is a second, and counts who got in.
+// does; but each comes back after one second. The wire view leaves them out, as it
+// would show nothing else. Each bar counts who came back in one second.
 //
 // **300, random pauses.** Each draws from 0 to 8 seconds, then from 0 to 16.
 //

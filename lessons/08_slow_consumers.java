@@ -18,8 +18,8 @@
 // was put to sleep, a laptop on a train. **Its bytes wait somewhere. Choose
 // where, how many, and what to drop.**
 //
-// In 2017 a part of Discord stopped reading. Its other servers kept the events
-// for it in memory, until that was full, and crashed
+// In 2017 a third of Discord's sessions stalled. Their servers kept the events
+// for them in memory, until that was full, and crashed
 // ([incident report](https://discordstatus.com/incidents/dj3l6lw926kl)).
 //
 // ```mermaid
@@ -54,15 +54,15 @@ import shared.websocket.*;
 //
 // - **Our queue**, in the heap: what we have not given to the socket yet. We
 //   can count it, bound it, and throw away what is old.
-// - **The kernels**, ours and the reader's, and every proxy between them. What
-//   the socket has taken may be only here. It cannot be taken back: it will be
-//   read, however old it is by then.
-// - **The reader.** A browser queues messages for a script that is busy, and
-//   tells nobody.
+// - **The kernels**, ours and the reader's, and every proxy between them. What the
+//   socket has taken, we cannot take back: it will be read, however old it is by
+//   then.
+// - **The reader.** A browser hands over each message as it comes. What the script
+//   has not finished waits in the page, and WebSocket's API cannot tell the server.
 //
 // A cap bounds only the first. Linux lets the second grow to some megabytes on
 // a local connection, and so hides a slow reader for a while. We ask for a send
-// buffer of 16 KiB. (Linux doubles it. The price: a distant reader gets at most
+// buffer of 16 KiB. (Linux doubles it. The cost: a distant reader gets at most
 // one buffer in each round trip.)
 
 // %%
@@ -81,11 +81,11 @@ enum Policy {
 // - `queue`: keep all. Then the heap is the cap, and all readers share it.
 // - `drop`: what does not fit is not sent. The reader must be told; ours is not.
 // - `latest`: of each symbol a newer price takes the *place* of the older one in
-//   the line. If it went to the end, a busy symbol would never be sent. Right
-//   for whole values. Who drops a change must send a snapshot.
+//   the line. At the end of it, a busy symbol might wait for ever. Right where each
+//   message is a whole value; after a lost *change* the reader needs a snapshot.
 // - `cut`: close with 1013, *try again later*. Right where nothing may be
 //   missing and the reader is slow for a while: it comes back with a cursor, as
-//   in lesson 07. Who is always too slow must get less.
+//   in lesson 07. A reader that is always too slow must get less.
 //
 // **Count bytes, not messages.** A thousand messages may be 20 KB, or 4 GB. What
 // is being sent counts, too.
@@ -322,8 +322,8 @@ class Film extends Endpoint {
 // kernel, and one descriptor, but no thread. **So there is a cap on readers.**
 // 5,000 of them are 45 MB here, and their queues of 64 KiB another 312 MiB, if no
 // two share a message. The cap is checked before the upgrade, so a
-// plain 503 with `Retry-After` says no. (It may be passed by as many as shake
-// hands at once.)
+// plain 503 with `Retry-After` says no. (Handshakes at the same moment may all
+// pass that check, and so exceed the cap.)
 //
 // What a client *sends* is bounded as well, before it is in memory as a whole: a
 // text of more than 1 KB to `/prices` ends the connection with 1009.
@@ -336,7 +336,7 @@ class Film extends Endpoint {
 //
 // **Drop new ones.** The cap is 64 KiB, two seconds of its reading.
 //
-// **Newest of each.** Of five symbols five prices wait and one is sent: 24 KB.
+// **Newest of each.** At most five prices wait, and one is under way: 24 KB.
 //
 // **Cut it off.** The first price that does not fit ends the connection.
 //

@@ -15,9 +15,9 @@
 // reader closes the page after the third. **A closed page stops no work unless
 // you stop it.** And a page that comes back wants the rest, not a new answer.
 //
-// In 2023 some users of ChatGPT saw the titles of others' chats: requests had
-// been cancelled in the middle, and their connection to Redis went on with the
-// wrong answer
+// In 2023 some users of ChatGPT saw the titles of others' chats: requests had been
+// cancelled before Redis replied, and the next request on the same connection got
+// the reply
 // ([OpenAI's report](https://openai.com/index/march-20-chatgpt-outage/)).
 //
 // ```mermaid
@@ -42,9 +42,9 @@ import shared.*;
 // %% [markdown]
 // ## A slow writer
 //
-// There is no model here: the words come from a list, one every 60 ms. What a
-// real one has in common with it: it is slow, it costs by the token, and it
-// does not know who listens. Not every token is ASCII.
+// There is no model here: the words come from a list, one every 60 ms. It is like
+// a real one: it is slow, each token has its price, and it does not know who
+// listens. Not every token is ASCII.
 
 // %%
 interface Model {
@@ -125,9 +125,9 @@ class Log {
 // ## Who stops the work?
 //
 // Not the reader's socket: `onGone` sees it close, but that ends no thread. Not
-// `CompletableFuture.cancel`: it interrupts nothing. And who gives up a reply in
-// the middle must not use that connection again. Here the work itself looks,
-// before each token, whether it is still wanted.
+// `CompletableFuture.cancel`: it interrupts nothing. (A client that cancels must
+// also close its connection to Redis or over HTTP/1.1: the rest of the reply still
+// comes on it.) Here the work itself looks, before each token, if it is wanted.
 //
 // A reader that has gone may be back in a second: a tunnel, a reload. So the
 // work goes on for `GRACE_MS`, and then stops.
@@ -163,13 +163,13 @@ class Answer extends Log {
 // %% [markdown]
 // ## POST makes it, GET goes on with it
 //
-// `POST /answers` answers with the stream itself, and with `Location`: the
-// place where it goes on. `GET /answers/{id}?after=n` has all after token n.
+// `POST /answers` answers with the stream itself, and with `Location`: where it
+// goes on. `GET /answers/{id}?after=n` has all after token n.
 //
 // **A POST that is repeated makes a second answer**, and a second click or a
-// client's retry repeats it. So the page sends an `Idempotency-Key`:
-// the same key and question, the same answer, from its first token. The same key
-// and another question is an error, 422.
+// client's retry repeats it. So a client may send an `Idempotency-Key`: the same
+// key and question give the same answer, from its first token. The same key with
+// another question is an error, 422.
 
 // %%
 class Answers {
@@ -282,9 +282,9 @@ interface Client {
 // %% [markdown]
 // ## Break it
 //
-// **Close it, with no end.** The page asks, and closes after a second.
+// **Close it, with no end.** `?grace=never`; the page stops reading after a second.
 //
-// **Close it.** The same, and the work stops after the grace.
+// **Close it.** The same, without `?grace=never`.
 //
 // **Close it, and come back.** A second later, with the last id.
 //
@@ -296,7 +296,7 @@ interface Client {
 //
 // **Ask twice.** The same POST, without a key and with one.
 //
-// **Stop it.** `DELETE`: when the 204 comes, the work has stopped.
+// **Stop it.** By `DELETE`, after a second of reading.
 
 // %%
 class StreamedAnswers {
@@ -322,8 +322,8 @@ class StreamedAnswers {
 // ## Try it
 //
 // 1. `curl -N localhost:8009/answers -H 'Content-Type: application/json' -d
-//    '{"question":"why"}'`, and Ctrl+C. `curl localhost:8009/work` tells how long
-//    it goes on.
+//    '{"question":"why"}'`, and Ctrl+C. `curl localhost:8009/work`, again and
+//    again, tells when it has stopped.
 //
 // ## On Monday
 //

@@ -16,9 +16,9 @@
 // # 10 - Many tabs
 //
 // A reader opens your page in a seventh tab, and it does not load. No error, no
-// log line. **Over HTTP/1.1 all tabs of a browser share six connections to a
-// server**, and the six tabs before it hold one each. Here tabs learn to share
-// one stream. And whoever counts connections does not count people.
+// log line. **Over HTTP/1.1 all tabs share six connections to a server** (Chrome,
+// Firefox, Safari), and the six tabs before it hold one each. Here tabs learn to
+// share one stream. And a count of connections is no count of people.
 //
 // It happened to webpack's hot reload, one stream for each tab: the seventh tab
 // loaded for ever, until another was closed
@@ -54,7 +54,7 @@ import shared.websocket.*;
 // What happens to a document is a log, as in lesson 07, but in memory. Each reader
 // is told what it asks for, then what is new, in one step.
 //
-// **Who is here is naive:** each connection counts as a person. A reload ends
+// **People are counted naively:** each connection counts as one. A reload ends
 // one connection and opens another, so it tells everybody that ada is gone, and
 // that she is here. Seven tabs of hers are here seven times. The exercise is to
 // do better.
@@ -94,10 +94,10 @@ class Doc {
 // %% [markdown]
 // ## How to hear it
 //
-// By an event stream. (The WebSocket is only there to be counted: it is ada's, and
-// begins at event 1.) `EventSource` comes back by itself, with the
-// last id in a header. A tab that opens a stream anew gives the number in the
-// URL, `after`. `GET /log` has the same events as a plain answer.
+// By an event stream. (The WebSocket is only for the experiment *Seven WebSockets*:
+// its person is always ada, and it begins at event 1.) `EventSource` comes back by
+// itself, with the last id in a header. A tab that opens a stream anew gives the
+// number in the URL, `after`. `GET /log` has the same events as a plain answer.
 
 // %%
 class Docs {
@@ -224,7 +224,7 @@ interface Order {
 // tab does the same, and a tab that crashed never lets go. `beforeunload` does
 // not help: a crash does not call it, and phones often do not.
 //
-// A leader that sleeps would be deaf for all. So it lets go before: on `pagehide`,
+// Nobody hears anything while a leader sleeps. So it lets go before: on `pagehide`,
 // when its page goes into the back/forward cache, and on `freeze`. (Chromium on a
 // desktop freezes no tab that holds a lock. Safari and Firefox have no `freeze`.)
 
@@ -338,7 +338,7 @@ class ManyTabs {
 //
 // **Seven tabs.** Each has a stream of its own. The seventh comes last.
 //
-// **Seven WebSockets.** WebSockets do not count among the six.
+// **Seven WebSockets.** Each tab has a WebSocket in place of its stream.
 //
 // **One stream.** The same seven tabs, and a leader.
 //

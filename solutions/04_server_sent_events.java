@@ -37,17 +37,17 @@
 //    one, too: the text `a`, LF gives `data: a` and `data: `.
 // 3. **Who comes back** (TODO 1, 3) says what it has seen: `Last-Event-ID: 7`,
 //    or `?lastEventId=7`, as a page cannot set headers. Event 8 comes next.
-//    The header wins. An empty one, of either, counts as none.
+//    The header wins. An empty header or parameter counts as none.
 // 4. **An id that this log has not given** (TODO 3), such as `0`, `-1`,
 //    `07`, `+7` or one beyond its end: after `retry` come `event: reset`
 //    and `data: {}`, without an id, and then the whole log.
 // 5. **In between** (TODO 4). A line that is added while a reader joins
 //    reaches it, too, once and in order.
-// 6. **The end.** After `done` the stream ends: of those who read, who come
-//    later, who just join. `EventSource` then comes back with the id of
-//    `done`, in header or query: 204 makes it stop. All others get a
-//    stream. `GET /streams` counts who is joined now: nobody whose stream
-//    has ended, or who has left.
+// 6. **The end.** After `done` every stream ends, also one that opens later,
+//    or at that moment. `EventSource` then comes back with the id of `done`,
+//    in header or query: 204 makes it stop. All others get a stream. `GET
+//    /streams` counts the open streams, without those that have ended or
+//    whose reader has left.
 //
 // To see it: `./jbang exercises/04_server_sent_events.java`. To grade it on
 // each save: `./jbang watch 04`.

@@ -35,7 +35,7 @@
 //    meet: `goes` is called for each of them, also on different threads.
 //    When all have gone, `meters` is empty and `timers` is 0, at once.
 // 2. **A meter may come again** while its old connection is still open: it has
-//    noticed the break before you. It takes the old one's place, awake. The
+//    noticed the break before you. It takes the old one's place, not asleep. The
 //    old connection is ended, by `end()`. The room hears neither `here` nor
 //    `gone`. And when the old connection goes, however late, the new one
 //    stays.
@@ -239,7 +239,7 @@ class Room {
 
     synchronized void comes(Meter meter) {
         // TODO 2: If its name is here already, take the place of the old meter and end
-        //   that. Only who was not here before is told to the room. Then `watch` it.
+        //   that one. Else tell the room "here". In both cases `watch` the new meter.
         // At first:
         //     meters.put(meter.name, meter);
         //     tell("here", meter.state());

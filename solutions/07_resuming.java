@@ -28,8 +28,8 @@
 // | `GET /news` | `{"items":[{"key":"a1","text":"Rain"}],"state":"live"}` |
 // | `POST /follow` | begin anew, with no news and no cursor |
 //
-// `UPSTREAM` is the URL of the agency's event stream. Beside it, `snapshot` is
-// all of its news: `{"cursor":"x","items":[...]}`. `state` is `live` while a
+// `UPSTREAM` is the URL of the agency's event stream. The URL `snapshot` beside it
+// has all of its news: `{"cursor":"x","items":[...]}`. `state` is `live` while a
 // connection is open, else `waiting`, and `ended` when you will not come back.
 //
 // 1. **Pauses grow, at random.** The nth pause in a row is from half of a limit
@@ -163,7 +163,7 @@ class Mirror implements EventStream.Listener {
         // END 1
     }
 
-    /// The connection has ended, or none was had.
+    /// The connection has ended, or could not be made.
     ///
     /// @param status of the answer, or 0
     /// @param openMs how long it was open, in milliseconds; 0 if it never was

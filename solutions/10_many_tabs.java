@@ -38,14 +38,14 @@
 //
 // 1. **Tabs connect, people are here.** Ada's first tab tells `here`. The end of
 //    her last one tells `gone`. Those between tell nothing.
-// 2. **A reload does not flicker.** After her last tab ada is away for `GRACE_MS`:
-//    she stays in `people`, and may be put out. If a tab of hers comes before
-//    that, nothing is told. Her next absence has all of `GRACE_MS` again. As long
-//    as nobody is away, `timers` is 0.
-// 3. **Too many tabs, and out.** Who has `MAX_TABS` open gets no other: 429, with
-//    a sentence. (Tabs that come at the same instant may pass both.) Who is put out
-//    is gone at once: told once, no grace, all tabs closed with 1008. She may
-//    come again, and is `here` again.
+// 2. **A reload does not flicker.** After her last tab closes, ada is away for
+//    `GRACE_MS`: she is still in `people`, and `DELETE` works. If a tab of hers
+//    comes in that time, nothing is told. Her next absence has all of `GRACE_MS`
+//    again. As long as nobody is away, `timers` is 0.
+// 3. **Too many tabs, and out.** A person with `MAX_TABS` open gets no other: 429,
+//    with a sentence. (Tabs that come at the same instant may both pass.) A person
+//    who is put out is gone at once: told once, no grace, all tabs closed with
+//    1008. She may come again, and is `here` again.
 // 4. **Hidden and shown.** A hidden tab hears nothing. Shown, it hears all that it
 //    missed, its own edits too, once and in order, and then what happens. It may
 //    say `hidden` or `shown` twice. It counts as a tab all the time.
@@ -104,8 +104,8 @@ class Log {
 // ## Done already: timers that can be counted
 //
 // `Timer.after(ms, lock, action)` runs the action once, on an I/O thread that
-// holds the lock. `Timer.cancel(timer)` takes it back; null does nothing. Who
-// holds the lock while he cancels knows: from now on it does not run.
+// holds the lock. `Timer.cancel(timer)` takes it back; null does nothing. If
+// you hold the lock when you cancel, the action will not run any more.
 
 // %%
 class Timer {
@@ -208,7 +208,7 @@ abstract class Desk {
 // %% [markdown]
 // ## The document
 //
-// `changed`, `admit` and `putOut` are called with the lock, `turns` without it.
+// `changed`, `admit` and `putOut` are `synchronized`; `turns` is not.
 // `grace` is for your timers, `heard` of a tab for the last number it has heard.
 //
 // `tab.end(1008)` closes a tab, a little later. Then `goes` is called, which
@@ -239,7 +239,7 @@ class Document extends Desk {
     @Override
     synchronized void changed(String person, boolean comes) {
         // TODO 2: When her last tab has gone, `look` only `GRACE_MS` later, by a Timer.
-        //   When one of hers comes, that is no longer needed.
+        //   When a tab of hers comes before that, cancel the Timer.
         // At first:
         //     look(person, comes);
         Timer.cancel(grace.remove(person));
