@@ -24,6 +24,7 @@ import shared.Http;
 import shared.Problem;
 import shared.Routes;
 import shared.Serve;
+import shared.upstream.EventStream;
 import shared.upstream.Kind;
 import shared.websocket.Broadcast;
 import shared.websocket.Sockets;
@@ -52,6 +53,12 @@ public final class Supplier {
     private volatile Kind best = Kind.WEBSOCKET;
     private volatile boolean restarts;
     private boolean losesAnswer;
+
+    /// Makes the client of those who ask a supplier, too: that takes a while, so it shall not be the
+    /// first request that waits for it.
+    public Supplier() {
+        EventStream.CLIENT.version();
+    }
 
     /// Adds its requests to those of a program.
     public Routes mount(Routes routes) {
