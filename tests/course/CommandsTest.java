@@ -307,7 +307,7 @@ class CommandsTest {
         // A key acts without Enter, while the input stays open.
         String watched =
                 shell("timeout 100 bash -c \"TERM= script -qec './jbang watch 01'"
-                        + " /dev/null < <(printf q; exec sleep 120)\" && echo ended by q");
+                        + " /dev/null < <(while sleep 1; do printf q; done)\" && echo ended by q");
         assertTrue(watched.contains("\nWatching ") && !watched.contains("\033")
                 && !watched.contains("jline") && watched.contains("ended by q"),
                 watched);

@@ -1,7 +1,5 @@
 package grader.command;
 
-//DEPS org.jline:jline-terminal:4.5.0
-
 import grader.repo.Repo;
 import grader.repo.Exercise;
 import grader.verdict.Grading;
@@ -21,8 +19,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.stream.Collectors;
-import org.jline.terminal.Terminal;
-import org.jline.terminal.TerminalBuilder;
+import java.util.stream.Stream;
 
 /// Grades an exercise each time its file is saved, or one that lies beside it. It looks at the
 /// files themselves, because events do not come from every file system; a look costs nothing.
@@ -66,25 +63,28 @@ public final class Watch {
     /// @param first where to begin, or null for the first exercise that is not done
     public int run(Exercise first) throws IOException, InterruptedException {
         exercise = first != null ? first : Progress.current();
-        try (Terminal terminal =
-                System.console() != null && System.console().isTerminal()
-                        ? TerminalBuilder.builder().system(true).type("ansi").build()
-                        : null) {
-            if (terminal == null) return loop(null);
-            var before = terminal.enterRawMode();
-            terminal.handle(Terminal.Signal.INT, signal -> {
-                terminal.setAttributes(before);
-                System.exit(130);
-            });
-            try {
-                return loop(terminal);
-            } finally {
-                terminal.setAttributes(before);
-            }
+        boolean isTerminal = System.console() != null && System.console().isTerminal();
+        String before = isTerminal ? stty("-g") : "";
+        if (before.isEmpty()) return loop(); // a key needs Enter then
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> stty(before)));
+        stty("-icanon", "-echo");
+        return loop();
+    }
+
+    /// Asks or tells the terminal how it reads keys; says nothing where there is no such program.
+    private static String stty(String... words) {
+        try {
+            Process stty = new ProcessBuilder(Stream.concat(Stream.of("stty"),
+                    Stream.of(words)).toList())
+                    .redirectInput(ProcessBuilder.Redirect.INHERIT)
+                    .redirectError(ProcessBuilder.Redirect.DISCARD).start();
+            return new String(stty.getInputStream().readAllBytes()).strip();
+        } catch (IOException none) {
+            return "";
         }
     }
 
-    private int loop(Terminal terminal) throws IOException, InterruptedException {
+    private int loop() throws IOException, InterruptedException {
         Exercise begun = null;
         Map<Path, State> seen = null;
         String graded = null;
@@ -104,7 +104,7 @@ public final class Watch {
                     tried(this::grade);
                 }
             }
-            switch (key(terminal)) {
+            switch (key()) {
                 case 'q', 3, 4 -> {
                     return 0;
                 }
@@ -119,8 +119,7 @@ public final class Watch {
     }
 
     /// A key that was pressed, or something negative after a short time.
-    private static int key(Terminal terminal) throws IOException, InterruptedException {
-        if (terminal != null) return terminal.reader().read(LOOK_MS);
+    private static int key() throws IOException, InterruptedException {
         if (System.in.available() > 0) return System.in.read();
         Thread.sleep(LOOK_MS);
         return -1;
