@@ -40,7 +40,7 @@ public final class Cable implements AutoCloseable {
     int holdBytes;
     long holdTime;
     boolean refuses;
-    long upgradedLife = Long.MAX_VALUE / 2;
+    long upgradedLife = Long.MAX_VALUE;
     boolean keepsUpgraded;
     private long life = Long.MAX_VALUE;
     private Listener listener = () -> Listener.NOBODY;
@@ -140,12 +140,21 @@ public final class Cable implements AutoCloseable {
     /// after the cable accepted it; what has not been delivered by then is lost. While frozen this
     /// waits for the thaw. 0 is never.
     public void endAfter(int ms) {
-        change(() -> life = ms == 0 ? Long.MAX_VALUE : ms * 1_000_000L);
+        change(() -> life = life(ms));
     }
 
     /// The same for connections that ask for an upgrade from now on, counted from their request.
     public void endUpgradedAfter(int ms) {
-        change(() -> upgradedLife = ms == 0 ? Long.MAX_VALUE / 2 : ms * 1_000_000L);
+        change(() -> upgradedLife = life(ms));
+    }
+
+    private static long life(int ms) {
+        return ms == 0 ? Long.MAX_VALUE : ms * 1_000_000L;
+    }
+
+    /// When a life that begins now ends.
+    static long end(long now, long life) {
+        return life == Long.MAX_VALUE ? life : now + life;
     }
 
     /// Passes to connections that ask for an upgrade from now on the head of the answer, and keeps
@@ -228,7 +237,7 @@ public final class Cable implements AutoCloseable {
     }
 
     private void begin(SocketChannel client) {
-        long end = life == Long.MAX_VALUE ? life : now() + life;
+        long end = end(now(), life);
         Listener.Seen seen = listener.opened();
         try {
             links.add(new Link(this, client, end, seen));

@@ -99,7 +99,7 @@ final class Link {
         if (some.hasRemaining()) seen.read(some.asReadOnlyBuffer());
         if (heads.askForUpgrade(some)) {
             if (cable.refuses) refuse();
-            endAt = Math.min(endAt, now + cable.upgradedLife);
+            endAt = Math.min(endAt, Cable.end(now, cable.upgradedLife));
             keeps = cable.keepsUpgraded;
         }
         int kept = cable.refuses && !up.ended ? heads.unfinished() : 0;

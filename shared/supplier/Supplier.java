@@ -54,8 +54,8 @@ public final class Supplier {
     private volatile boolean restarts;
     private boolean losesAnswer;
 
-    /// Makes the client of those who ask a supplier, too: that takes a while, so it shall not be the
-    /// first request that waits for it.
+    /// Makes the client of those who ask a supplier, too: that takes a while, and the first
+    /// request should not wait for it.
     public Supplier() {
         EventStream.CLIENT.version();
     }

@@ -31,6 +31,13 @@ class FallingBackTest {
         return JsonMapper.shared().readTree(answer.text());
     }
 
+    /// The data of the next event.
+    private static String data(RawHttp stream) throws Exception {
+        String line = stream.line();
+        while (!line.startsWith("data:")) line = stream.line();
+        return line.substring(5);
+    }
+
     @Test
     @DisplayName("each transport begins with hello, then has all after the number, in order")
     void hello() throws Exception {
@@ -49,15 +56,11 @@ class FallingBackTest {
                 new RawHttp(server.port).request("GET", "/feed?after=" + n, null,
                         RawHttp.UPGRADE);
         assertEquals(101, socket.head().status());
-        String line = stream.line();
-        while (!line.startsWith("data:")) line = stream.line();
-        for (String each : List.of(line.substring(5), socket.readFrame().text())) {
+        for (String each : List.of(data(stream), socket.readFrame().text())) {
             assertEquals("hello",
                     JsonMapper.shared().readTree(each).get("type").asString());
         }
-        line = stream.line();
-        while (!line.startsWith("data:")) line = stream.line();
-        for (String each : List.of(line.substring(5), socket.readFrame().text())) {
+        for (String each : List.of(data(stream), socket.readFrame().text())) {
             assertEquals(n + 1, JsonMapper.shared().readTree(each).get("n").asLong());
         }
         stream.close();

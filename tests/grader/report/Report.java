@@ -95,13 +95,19 @@ public final class Report {
         }
         String number = verdict.exercise().number();
         if (verdict.trouble() != null) return "mend that, then ./jbang grade " + number;
+        if (!isToMend(verdict)) {
+            return next(verdict, "") + "\n      ./jbang watch " + number
+                    + " grades each time you save";
+        }
+        return verdicts.size() > 1
+                ? "./jbang grade " + number + " tells what is wrong with it"
+                : next(verdict, "./jbang hint " + verdict.next().id());
+    }
+
+    /// Whether what fails first is written already, and is not just still open.
+    private static boolean isToMend(Verdict verdict) {
         Result result = verdict.next();
-        return result.isOpen() || result.todo() == verdict.firstOpen()
-                ? next(verdict, "") + "\n      ./jbang watch " + number
-                        + " grades each time you save"
-                : verdicts.size() > 1
-                        ? "./jbang grade " + number + " tells what is wrong with it"
-                : next(verdict, "./jbang hint " + result.id());
+        return !result.isOpen() && result.todo() != verdict.firstOpen();
     }
 
     /// The first TODO that is open; or where something is written and does not work, to mend that.
@@ -109,9 +115,7 @@ public final class Report {
     /// @param help how to get a hint
     public String next(Verdict verdict, String help) {
         Result result = verdict.next();
-        if (!result.isOpen() && result.todo() != verdict.firstOpen()) {
-            return "mend " + result.id() + ", or " + help;
-        }
+        if (isToMend(verdict)) return "mend " + result.id() + ", or " + help;
         String todo = todo(verdict); // none where its comment was deleted
         return fold(todo.isEmpty() ? result.failure().likely : todo, 6);
     }
