@@ -23,7 +23,8 @@ final class FallingBackSales extends FallingBack {
         hello(line);
         waiting.clear();
         for (int i = 1; i <= 3; i++) sell();
-        Upstream.Call sale = arrives("The first sale is posted at once.");
+        Upstream.Call sale =
+                arrives("The first sale is posted at once, and its key is its id.");
         note("it takes the sale, and the answer is lost");
         sale = isLost(sale);
         sale = isLost(sale);
