@@ -304,13 +304,17 @@ class CommandsTest {
             String said = shell(term + typed);
             assertTrue(said.contains("not begun") && !said.contains("\033"), said);
         }
-        // A key acts without Enter, while the input stays open.
-        String watched =
-                shell("timeout 100 bash -c \"TERM= script -qec './jbang watch 01'"
-                        + " /dev/null < <(while sleep 1; do printf q; done)\" && echo ended by q");
-        assertTrue(watched.contains("\nWatching ") && !watched.contains("\033")
-                && !watched.contains("jline") && watched.contains("ended by q"),
-                watched);
+        var script = new ProcessBuilder("script", "-qec", "./jbang watch 01",
+                "/dev/null").directory(repo.toFile());
+        script.environment().put("TERM", "");
+        try (Watching watching = new Watching(script)) {
+            String watched = watching.see("Next: .*TODO 1");
+            assertTrue(watched.contains("\nWatching ") && !watched.contains("\033")
+                    && !watched.contains("jline"), watched);
+            watching.type("q"); // acts without Enter, while the input stays open
+            assertTrue(watching.process.waitFor(SOON.toSeconds(), TimeUnit.SECONDS));
+            assertEquals(0, watching.process.exitValue());
+        }
         String narrow = shell("printf hq | TERM=xterm NO_COLOR=1 script -qec"
                 + " 'stty cols 60; ./jbang watch 01' /dev/null");
         assertTrue(narrow.contains("\033[Kgrading 01: compiling ...")
@@ -694,13 +698,17 @@ class CommandsTest {
         }
     }
 
-    /// `./jbang watch`, without a terminal: what it has said so far.
+    /// `./jbang watch`, without a terminal or in one of `script`: what it has said so far.
     private static final class Watching implements AutoCloseable {
         final Process process;
         private final StringBuffer said = new StringBuffer();
 
         Watching(String... words) throws IOException {
-            process = command(words).redirectErrorStream(true).start();
+            this(command(words));
+        }
+
+        Watching(ProcessBuilder command) throws IOException {
+            process = command.redirectErrorStream(true).start();
             BufferedReader lines = process.inputReader();
             Thread.ofPlatform().daemon()
                     .start(() -> lines.lines()
@@ -817,14 +825,14 @@ class CommandsTest {
         git(temp, "clone", "-q", upstream.toString(), learner.toString());
         Files.writeString(learner.resolve(path), solved);
         Files.writeString(upstream.resolve(path),
-                untouched.replace("Thousands of pages\n// poll",
-                        "Thousands\n// of pages poll"));
+                untouched.replace("Thousands of pages poll to see\n// how",
+                        "Thousands of pages poll to\n// see how"));
         git(upstream, "commit", "-q", "-a", "-m", "two");
 
         git(learner, "commit", "-q", "-a", "-m", "My work");
         git(learner, "pull", "-q", "--no-rebase", "--no-edit");
         String merged = Files.readString(learner.resolve(path));
-        assertTrue(merged.contains("Thousands\n// of pages poll"), merged);
+        assertTrue(merged.contains("Thousands of pages poll to\n// see how"), merged);
         Files.writeString(file, merged);
         run(0, "grade", "01");
 
