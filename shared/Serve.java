@@ -46,6 +46,7 @@ import shared.wire.Wire;
 /// Serves a lesson's handler on 127.0.0.1 and stops in order. Every connection passes the [Tap]
 /// of the wire view, every request [HostAndOrigin].
 public final class Serve {
+    private static final String JMX_BUILDER = "javax.management.builder.initial";
     private static final List<Logger> QUIET =
             Stream.of("io.undertow", "org.xnio", "org.jboss")
                     .map(Logger::getLogger).toList();
@@ -60,6 +61,7 @@ public final class Serve {
 
     static {
         QUIET.forEach(logger -> logger.setLevel(Level.SEVERE));
+        withoutJmx();
         try {
             WORKER = Xnio.getInstance(Serve.class.getClassLoader())
                     .createWorker(OptionMap.builder()
@@ -69,6 +71,19 @@ public final class Serve {
                             .getMap());
         } catch (IOException e) {
             throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    /// XNIO offers its figures by JMX, whose start takes longer than all else that a server needs.
+    /// Where the holder of the JMX server cannot be initialized, it goes on without.
+    private static void withoutJmx() {
+        System.setProperty(JMX_BUILDER, "none");
+        try {
+            Class.forName("org.xnio.Xnio$MBeanHolder");
+        } catch (ClassNotFoundException | LinkageError notInitialized) {
+            // as it should be
+        } finally {
+            System.clearProperty(JMX_BUILDER);
         }
     }
 

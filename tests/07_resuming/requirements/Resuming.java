@@ -2,6 +2,8 @@ package requirements;
 
 import grader.client.Failure;
 import grader.requirement.Requirements;
+import grader.requirement.SideBySide;
+import grader.stage.Patience;
 import grader.stage.Stage;
 import grader.stage.Upstream;
 import java.util.ArrayList;
@@ -11,12 +13,16 @@ import java.util.Map;
 import java.util.stream.Collectors;
 
 /// 07 Resuming: a mirror of a news agency. The agency is the grader.
+@SideBySide
 abstract sealed class Resuming extends Requirements
-        permits ResumingNews, ResumingPauses, ResumingSilence {
+        permits ResumingNews, ResumingPauses, ResumingEnds, ResumingSilence {
     static final int BASE_MS = 50;
     static final int CAP_MS = 8 * BASE_MS;
     static final int STABLE_MS = 300;
     static final int LONG_MS = 600_000;
+    private static final int MOST_SCALE = 4;
+    static final String PAUSE =
+            "The nth pause is from half to all of min(CAP_MS, BASE_MS * 2^(n-1)).";
     static final String ONE =
             "There are never two connections at once: leave the old one, and be called once.";
 
@@ -28,6 +34,7 @@ abstract sealed class Resuming extends Requirements
     private String did;
     /// By how much all times are longer than usual.
     int scale = 1;
+    private boolean isTooLong;
 
     /// Has the program follow an agency. It is started anew where it needs other settings, or where
     /// nobody knows what it is doing.
@@ -160,6 +167,45 @@ abstract sealed class Resuming extends Requirements
 
     int limit(int n) {
         return Math.min(scale * CAP_MS, scale * BASE_MS << n - 1);
+    }
+
+    /// Waits for the return, and expects it not too early.
+    ///
+    /// @return the pause, in milliseconds
+    double pause(int n) {
+        expectStream(null, "After such an end you come back, after a pause.");
+        double took = (call.at - endedAt) / 1e6;
+        int limit = limit(n);
+        if (took >= limit / 2) return took;
+        throw fails("pause " + n + " in a row is " + limit / 2 + " to "
+                + limit + " ms", Math.round(took) + " ms", -1, PAUSE);
+    }
+
+    double pauseAfterFault(int n) {
+        answer(n % 2 == 0 ? 500 : 503);
+        return pause(n);
+    }
+
+    void expectBelow(int most, double took, String what, String likely) {
+        if (took < most) return;
+        isTooLong = true;
+        throw fails(what + " under " + most + " ms",
+                Math.round(took) + " ms", -1, likely);
+    }
+
+    /// What is too long may be so by chance, or because the machine is busy: it is checked once
+    /// more, with longer pauses. On a busy machine they are long from the start.
+    void inTimes(Runnable check) {
+        int first = Math.clamp((Patience.ms(1_000) + 999) / 1_000, 1, MOST_SCALE);
+        for (scale = first; true; scale *= 2) {
+            isTooLong = false;
+            try {
+                check.run();
+                return;
+            } catch (Failure failure) {
+                if (!isTooLong || scale > first) throw failure;
+            }
+        }
     }
 
     void expectState(String state, String likely) {

@@ -2,6 +2,7 @@ package requirements;
 
 import grader.client.Failure;
 import grader.requirement.Requirements;
+import grader.requirement.SideBySide;
 import grader.stage.Patience;
 import grader.stage.Stage;
 import grader.stage.Upstream;
@@ -24,8 +25,9 @@ import tools.jackson.databind.JsonNode;
 ///
 /// Each requirement starts the program anew, as nobody knows which transports it has tried. What
 /// must be done at once is checked under a `PAUSE_MS` that is never over, and so on.
+@SideBySide
 abstract sealed class FallingBack extends Requirements
-        permits FallingBackDown, FallingBackUp, FallingBackSales {
+        permits FallingBackDown, FallingBackRestarts, FallingBackUp, FallingBackSales {
     static final int LONG_MS = 600_000;
     static final int PAUSE_MS = 100;
     /// What the supplier is asked for, as the learner reads it.

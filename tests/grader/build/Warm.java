@@ -3,6 +3,10 @@ package grader.build;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
 import shared.Http;
 import shared.Routes;
 import shared.Serve;
@@ -34,6 +38,10 @@ final class Warm {
         ask(serve, "GET /", JSON, new byte[0]);
         ask(serve, "POST /", JSON, new byte[0]);
         if (upgrades) ask(serve, "GET /echo", UPGRADE, FRAMES);
+        URI uri = URI.create("http://localhost:" + serve.port + "/");
+        HttpClient.newHttpClient()
+                .sendAsync(HttpRequest.newBuilder(uri).build(), BodyHandlers.ofLines())
+                .join().body().forEach(line -> {});
         System.exit(0);
     }
 

@@ -106,8 +106,10 @@ public abstract class Requirements {
                 .getAnnotation(Requirement.class);
         stage = context.stage;
         transcript = context.transcript = new Transcript(stage, context.port);
-        node = stage.node(Stage.A);
-        node.forgetFaults();
+        if (!getClass().isAnnotationPresent(SideBySide.class)) {
+            node = stage.node(Stage.A);
+        }
+        if (stage.first() != null) stage.first().forgetFaults();
         random = new Random(context.seed * 31 + requirement.id().hashCode());
     }
 

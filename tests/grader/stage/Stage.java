@@ -35,11 +35,15 @@ public final class Stage implements AutoCloseable {
     private final Map<String, Map<String, String>> settings = new LinkedHashMap<>();
     private long ends = Long.MAX_VALUE;
     private String disorder;
+    private boolean hasStarted;
+    private Trouble trouble;
 
-    /// @param folder in which the nodes run; they share it, and keep it over a restart
+    /// @param folder in which the nodes run, made where it is not there; they share it, and keep it
+    ///        over a restart
     public Stage(Build build, Path folder) {
         this.build = build;
         this.folder = folder;
+        folder.toFile().mkdirs();
     }
 
     /// After so many milliseconds there is no [#node] any more, so nothing more is checked.
@@ -73,7 +77,7 @@ public final class Stage implements AutoCloseable {
         Map<String, String> all = new LinkedHashMap<>(settings);
         all.put(Graded.PAUSES, "" + pauses.port());
         all.putIfAbsent("DATA", folder.toString());
-        Node node = Node.start(build, folder, all);
+        Node node = ready(all);
         members.put(name, node);
         for (Member each : members.values()) {
             if (each instanceof CableTo one && one.to.equals(name)) {
@@ -81,6 +85,19 @@ public final class Stage implements AutoCloseable {
             }
         }
         return node;
+    }
+
+    /// A submission that could not be started at first is not tried again.
+    private Node ready(Map<String, String> settings) {
+        if (trouble != null) throw trouble;
+        try {
+            Node node = Node.start(build, folder, settings);
+            hasStarted = true;
+            return node;
+        } catch (Trouble e) {
+            if (!hasStarted) trouble = e;
+            throw e;
+        }
     }
 
     /// The first node as it was started last, whatever has become of it; or null.
@@ -184,6 +201,7 @@ public final class Stage implements AutoCloseable {
 
     /// What keeps the whole result from counting, or null.
     public String disorder() {
+        if (trouble != null) return trouble.getMessage();
         for (Member each : members.values()) if (each instanceof Node node) note(node);
         return disorder;
     }

@@ -10,25 +10,29 @@ import grader.repo.Repo;
 import grader.repo.Trouble;
 import grader.requirement.Requirement;
 import grader.requirement.Requirements;
+import grader.requirement.SideBySide;
 import grader.stage.Node;
 import grader.stage.Patience;
 import grader.stage.Stage;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.engine.JupiterTestEngine;
 import org.junit.platform.engine.TestExecutionResult;
-import org.junit.platform.engine.discovery.ClassSelector;
 import org.junit.platform.engine.support.descriptor.MethodSource;
 import org.junit.platform.launcher.LauncherSession;
 import org.junit.platform.launcher.TestExecutionListener;
@@ -40,22 +44,27 @@ import org.junit.platform.launcher.core.LauncherFactory;
 /// Grades one submission: compiles it, runs it, and has JUnit decide about each requirement. A
 /// requirement holds only where its test was seen to succeed; what was not discovered, skipped or
 /// aborted does not hold. Several may be graded at the same time.
-public final class Grading implements TestExecutionListener {
+///
+/// Where most of a grading is waiting, its classes of requirements are decided side by side, each
+/// with a process of its own: see [SideBySide].
+public final class Grading {
     /// After these no requirement begins, and none goes on, where the machine is idle.
     private static final int ALL_MS = 90_000;
     private static final int EACH_MS = 20_000;
-    /// Most of a grading is waiting, so two take little longer than one.
     private static final int SIDE_BY_SIDE = 2;
+    /// How many submissions run at the same time, of whichever gradings.
+    private static final Semaphore LANES =
+            new Semaphore(2 * Runtime.getRuntime().availableProcessors(), true);
 
     private final Exercise exercise;
     private final Path file;
     private final long seed;
     private final int eachMs = Patience.ms(EACH_MS);
-    private final Map<String, Verdict.Result> results = new LinkedHashMap<>();
+    private final Map<String, Verdict.Result> results =
+            Collections.synchronizedMap(new LinkedHashMap<>());
+    /// The ids of those that are being decided.
+    private final Set<String> checking = new ConcurrentSkipListSet<>();
     private Consumer<String> progress;
-    private Stage stage;
-    private Requirements.Context context;
-    private String trouble;
 
     private Grading(Exercise exercise, Path file, long seed) {
         this.exercise = exercise;
@@ -106,27 +115,42 @@ public final class Grading implements TestExecutionListener {
         long began = System.nanoTime();
         String state = file.equals(exercise.file()) ? exercise.state() : null;
         Path folder = null;
+        String trouble = null;
+        String slowness = null;
         try {
             for (var each : undecided(exercise)) results.put(each.id(), each);
             folder = Repo.temporary();
             progress.accept("compiling");
-            stage = new Stage(Build.of(exercise, file, folder), folder);
-            context = new Requirements.Context(stage, seed, exercise.port());
+            Build build = Build.of(exercise, file, folder);
             progress.accept("starting");
-            stage.node(Stage.A);
-            check();
+            for (Lane lane : decided(build, folder)) {
+                if (trouble == null) trouble = lane.trouble;
+                if (slowness == null) slowness = lane.stage.slowness();
+            }
         } catch (Trouble e) {
             trouble = e.getMessage();
         } finally {
-            if (stage != null) stage.close();
             if (folder != null) Repo.delete(folder);
         }
         String note = changes.told();
-        if (note == null && stage != null) note = stage.slowness();
-        return new Verdict(exercise, null, Repo.shown(file), seed, trouble, note,
-                List.copyOf(results.values()),
+        return new Verdict(exercise, null, Repo.shown(file), seed, trouble,
+                note == null ? slowness : note, List.copyOf(results.values()),
                 Files.isReadable(file) ? todos(file) : List.of(),
                 (System.nanoTime() - began) / 1_000_000, state);
+    }
+
+    /// Decides about all requirements.
+    private List<Lane> decided(Build build, Path folder) {
+        List<Class<?>> all = requirements(exercise);
+        List<Lane> lanes = all.getFirst().isAnnotationPresent(SideBySide.class)
+                ? all.stream().map(each -> new Lane(List.of(each), build, folder))
+                        .toList()
+                : List.of(new Lane(all, build, folder));
+        try (var threads = Executors.newThreadPerTaskExecutor(
+                Thread.ofPlatform().daemon().factory())) {
+            lanes.forEach(threads::execute);
+        }
+        return lanes;
     }
 
     /// The verdict of a file that nobody has worked on: every TODO is open. Known without a run.
@@ -187,41 +211,84 @@ public final class Grading implements TestExecutionListener {
         }
     }
 
-    private void check() {
-        stage.limit(Patience.ms(ALL_MS));
-        try (LauncherSession session = session()) {
-            context.offer(session);
-            session.getLauncher().execute(LauncherDiscoveryRequestBuilder.request()
-                    .selectors(requirements(exercise).stream()
-                            .map(each -> selectClass(each))
-                            .toArray(ClassSelector[]::new))
-                    .configurationParameter(
-                            "junit.jupiter.extensions.autodetection.enabled", "false")
-                    .configurationParameter(
-                            "junit.jupiter.execution.timeout.testable.method.default",
-                            eachMs + " ms")
-                    .configurationParameter(
-                            "junit.jupiter.execution.timeout.thread.mode.default",
-                            "SEPARATE_THREAD")
-                    .build(), this);
+    /// Classes of requirements that share a stage.
+    private final class Lane implements Runnable, TestExecutionListener {
+        private final List<Class<?>> types;
+        private final Stage stage;
+        private final Requirements.Context context;
+        private String trouble;
+
+        Lane(List<Class<?>> types, Build build, Path folder) {
+            this.types = types;
+            stage = new Stage(build, folder.resolve(types.getFirst().getSimpleName()));
+            context = new Requirements.Context(stage, seed, exercise.port());
         }
-        if (trouble == null) trouble = stage.disorder();
-    }
 
-    private static LauncherSession session() {
-        return LauncherFactory.openSession(LauncherConfig.builder()
-                .enableTestEngineAutoRegistration(false)
-                .addTestEngines(new JupiterTestEngine())
-                .enableLauncherSessionListenerAutoRegistration(false)
-                .enableLauncherDiscoveryListenerAutoRegistration(false)
-                .enableTestExecutionListenerAutoRegistration(false)
-                .enablePostDiscoveryFilterAutoRegistration(false).build());
-    }
+        @Override
+        public void run() {
+            LANES.acquireUninterruptibly();
+            try (stage; LauncherSession session = session()) {
+                stage.limit(Patience.ms(ALL_MS));
+                context.offer(session);
+                session.getLauncher().execute(LauncherDiscoveryRequestBuilder.request()
+                        .selectors(
+                                types.stream().map(each -> selectClass(each)).toList())
+                        .configurationParameter(
+                                "junit.jupiter.extensions.autodetection.enabled",
+                                "false")
+                        .configurationParameter(
+                                "junit.jupiter.execution.timeout.testable.method.default",
+                                eachMs + " ms")
+                        .configurationParameter(
+                                "junit.jupiter.execution.timeout.thread.mode.default",
+                                "SEPARATE_THREAD")
+                        .build(), this);
+                trouble = stage.disorder();
+            } finally {
+                LANES.release();
+            }
+        }
 
-    @Override
-    public void executionStarted(TestIdentifier test) {
-        if (requirement(test) != null) {
-            progress.accept("checking " + requirement(test).id());
+        @Override
+        public void executionStarted(TestIdentifier test) {
+            Requirement requirement = requirement(test);
+            if (requirement == null) return;
+            checking.add(requirement.id());
+            progress.accept("checking " + String.join(" ", checking));
+        }
+
+        @Override
+        public void executionFinished(TestIdentifier test, TestExecutionResult result) {
+            Requirement requirement = requirement(test);
+            if (requirement == null) return;
+            checking.remove(requirement.id());
+            Throwable thrown = result.getThrowable().orElse(null);
+            if (thrown instanceof Trouble && stage.first() == null) return; // never ran
+            var before = results.get(requirement.id());
+            Failure failure = thrown == null ? null : failure(thrown);
+            boolean passed =
+                    result.getStatus() == TestExecutionResult.Status.SUCCESSFUL;
+            boolean works = failure != null && failure.openTodo == 0;
+            int todo = works && context.todo() > 0 ? context.todo() : before.todo();
+            results.put(requirement.id(), new Verdict.Result(before.id(),
+                    before.sentence(), before.points(), todo, passed, failure));
+        }
+
+        private Failure failure(Throwable thrown) {
+            if (thrown instanceof Failure failure) return failure;
+            List<String> sent = context.steps();
+            if (thrown instanceof Trouble trouble) {
+                return new Failure(sent, "a program to check", "none", -1,
+                        trouble.getMessage());
+            }
+            if (thrown instanceof TimeoutException) {
+                return new Failure(sent, "the end of this check",
+                        "none within " + eachMs / 1000 + " s", -1,
+                        stage.tookTooLong(
+                                "Something waits for ever, or takes far too long."));
+            }
+            return new Failure(sent, "no surprise", "" + thrown, -1,
+                    "The grader did not foresee this; please report it.");
         }
     }
 
@@ -232,34 +299,14 @@ public final class Grading implements TestExecutionListener {
                 : null;
     }
 
-    @Override
-    public void executionFinished(TestIdentifier test, TestExecutionResult result) {
-        Requirement requirement = requirement(test);
-        if (requirement == null) return;
-        var before = results.get(requirement.id());
-        Failure failure = result.getThrowable().map(this::failure).orElse(null);
-        boolean passed = result.getStatus() == TestExecutionResult.Status.SUCCESSFUL;
-        boolean works = failure != null && failure.openTodo == 0;
-        int todo = works && context.todo() > 0 ? context.todo() : before.todo();
-        results.put(requirement.id(), new Verdict.Result(before.id(), before.sentence(),
-                before.points(), todo, passed, failure));
-    }
-
-    private Failure failure(Throwable thrown) {
-        if (thrown instanceof Failure failure) return failure;
-        List<String> sent = context.steps();
-        if (thrown instanceof Trouble trouble) {
-            return new Failure(sent, "a program to check", "none", -1,
-                    trouble.getMessage());
-        }
-        if (thrown instanceof TimeoutException) {
-            return new Failure(sent, "the end of this check",
-                    "none within " + eachMs / 1000 + " s", -1,
-                    stage.tookTooLong(
-                            "Something waits for ever, or takes far too long."));
-        }
-        return new Failure(sent, "no surprise", "" + thrown, -1,
-                "The grader did not foresee this; please report it.");
+    private static LauncherSession session() {
+        return LauncherFactory.openSession(LauncherConfig.builder()
+                .enableTestEngineAutoRegistration(false)
+                .addTestEngines(new JupiterTestEngine())
+                .enableLauncherSessionListenerAutoRegistration(false)
+                .enableLauncherDiscoveryListenerAutoRegistration(false)
+                .enableTestExecutionListenerAutoRegistration(false)
+                .enablePostDiscoveryFilterAutoRegistration(false).build());
     }
 
     /// Loads JUnit and what requirements use in the background, while the submission is compiled.
