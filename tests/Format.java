@@ -4,6 +4,7 @@
 //DEPS org.eclipse.jdt:org.eclipse.jdt.core:3.47.0
 //MAIN Format
 //SOURCES Grade.java
+//SOURCES tools/Editors.java
 
 import grader.repo.Exercise;
 import grader.verdict.Grading;
@@ -15,7 +16,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -33,7 +36,8 @@ import shared.course.Course;
 /// that are too long. Comments, text blocks and all other line breaks are the author's.
 /// And it copies what stands in one place to where it is read: from [Course] the lessons to the
 /// README, the catalog and the scripts' descriptions; from the heads in shared/ the versions of
-/// libraries to the scripts that name them too; and from the solutions the untouched exercises.
+/// libraries to the scripts that name them too; and from the solutions the untouched exercises. It
+/// lays the projects of editors, see [Editors].
 /// Only the course's own files count, not what lies beside them.
 class Format {
     private static final List<String> SCRIPTS =
@@ -65,6 +69,7 @@ class Format {
         for (var each : wanted(root).entrySet()) {
             Path file = root.resolve(each.getKey());
             if (now(file).equals(each.getValue())) continue;
+            Files.createDirectories(file.getParent());
             Files.writeString(file, each.getValue());
             System.out.println(each.getKey());
         }
@@ -131,7 +136,18 @@ class Format {
             Exercise exercise = new Exercise(each.name());
             files.put(path(root, exercise.untouchedFile()), exercise.open(solution));
         }
+        files.putAll(Editors.files(SCRIPTS, heads(root)));
         return files;
+    }
+
+    /// Each line of a script or of shared/ that asks for a library, once.
+    private static String heads(Path root) throws IOException {
+        Set<String> heads = new TreeSet<>();
+        for (Path file : files(root, "lessons", "exercises", "solutions", "shared")) {
+            DEPS.matcher(read(file)).results()
+                    .forEach(found -> heads.add(found.group()));
+        }
+        return String.join("\n", heads);
     }
 
     /// The version of each library, from the one head in shared/ that asks for it.

@@ -150,7 +150,10 @@ public final class Page {
     /// A text on the class path.
     public static String resource(String path) throws IOException {
         try (InputStream in = Page.class.getResourceAsStream(path)) {
-            if (in == null) throw new IOException(path + " is not on the class path");
+            if (in == null) {
+                throw new IOException(path + " is not on the class path, where"
+                        + " ./jbang puts it: start the script by ./jbang.");
+            }
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         }
     }

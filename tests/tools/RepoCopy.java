@@ -13,7 +13,9 @@ import java.util.stream.Stream;
 final class RepoCopy {
     private static final List<String> PARTS =
             List.of("lessons", "exercises", "solutions",
-                    "shared", "tests", "jbang", "jbang-catalog.json", "README.md");
+                    "shared", "tests", "jbang", "jbang-catalog.json", "README.md",
+                    ".editor",
+                    ".idea");
 
     private RepoCopy() {}
 

@@ -66,6 +66,26 @@ public final class ClassPath {
         return JBang.build(script);
     }
 
+    /// The libraries of a script of the course, which is not built.
+    ///
+    /// @throws Trouble where JBang cannot find one
+    public static List<Path> libraries(Path script) throws IOException {
+        return paths(JBang.classPath(script));
+    }
+
+    /// Those that some heads ask for together.
+    ///
+    /// @param heads lines `//DEPS group:artifact:version`
+    /// @throws Trouble where JBang cannot find one
+    public static List<Path> libraries(String heads) {
+        return paths(of(Exercise.all().getFirst(), heads));
+    }
+
+    private static List<Path> paths(String classPath) {
+        return Stream.of(classPath.split(File.pathSeparator)).skip(1).map(Path::of)
+                .toList();
+    }
+
     private static String libraries(Exercise exercise, String header)
             throws IOException {
         Path kept = folder().resolve("libraries-"

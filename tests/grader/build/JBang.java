@@ -54,7 +54,8 @@ final class JBang {
         return classPath(script);
     }
 
-    private static String classPath(Path script) throws IOException {
+    /// The class path of a script as it lies there: its own jar first, which need not be there.
+    static String classPath(Path script) throws IOException {
         return run("--quiet", "info", "classpath", script.toString()).strip();
     }
 
