@@ -67,7 +67,7 @@ import shared.*;
 // buyers never get the same lamp.
 
 // %%
-class Sale {
+class LampSale {
     private int left = 5;
     private long pauseEnds = System.nanoTime();
 
@@ -141,7 +141,7 @@ class IfNoneMatch {
 
 // %%
 class Shop {
-    final Sale sale = new Sale();
+    final LampSale sale = new LampSale();
 
     void stock(HttpServerExchange exchange) {
         long nanos = sale.pauseNanos();

@@ -77,7 +77,7 @@ import shared.*;
 // `build.follow(0, stream)` sends the whole log.
 
 // %%
-record Reading(HttpServerExchange exchange, Build build, EventStream stream) {
+record LogRequest(HttpServerExchange exchange, Build build, EventStream stream) {
     void begin() {
         // TODO 1: Answer 204 to those who have `done`. Else set both headers, write
         //   `retry`, `reset` where it is due, and have `build.follow` send the rest.
@@ -327,7 +327,7 @@ class Builds {
 
     void log(HttpServerExchange exchange) {
         EventStream stream = new EventStream(exchange);
-        new Reading(exchange, of(exchange), stream).begin();
+        new LogRequest(exchange, of(exchange), stream).begin();
         stream.open();
     }
 

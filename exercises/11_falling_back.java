@@ -77,7 +77,7 @@ import tools.jackson.databind.node.ObjectNode;
 // random.
 
 // %%
-interface Limits {
+interface Times {
     int FIRST_MS = Serve.environment("FIRST_MS", 3_000, 1, 600_000);
     int STABLE_MS = Serve.environment("STABLE_MS", 10_000, 1, 600_000);
     int CLIMB_MS = Serve.environment("CLIMB_MS", 30_000, 1, 600_000);
@@ -101,8 +101,8 @@ interface Desk {
     }
 
     static void afterPause(Runnable action) {
-        after(ThreadLocalRandom.current().nextLong((Limits.PAUSE_MS + 1) / 2,
-                Limits.PAUSE_MS + 1), action);
+        after(ThreadLocalRandom.current().nextLong((Times.PAUSE_MS + 1) / 2,
+                Times.PAUSE_MS + 1), action);
     }
 }
 
@@ -240,7 +240,7 @@ class Till {
 
     void climbLater() {
         climbing.cancel(false);
-        climbing = Desk.after(Limits.CLIMB_MS, () -> climb(Kind.WEBSOCKET));
+        climbing = Desk.after(Times.CLIMB_MS, () -> climb(Kind.WEBSOCKET));
     }
 
     // TODO 3: `climb` opens `upper`, and gives it up if its hello has not come after
@@ -304,7 +304,7 @@ class Sales {
 
     void post(Sale sale, String key) {
         var request = HttpRequest.newBuilder(upstream.resolve("sales"))
-                .timeout(Duration.ofMillis(Limits.FIRST_MS))
+                .timeout(Duration.ofMillis(Times.FIRST_MS))
                 .header("Content-Type", "application/json")
                 .header("Idempotency-Key", "\"" + key + "\"")
                 .POST(BodyPublishers.ofString(Http.JSON.writeValueAsString(sale)));
@@ -323,7 +323,7 @@ class Sales {
 // supplier stands in for the real one.
 
 // %%
-class Shop {
+class CornerShop {
     private Till till;
     private Sales sales;
 
@@ -363,7 +363,7 @@ class Shop {
 
 class FallingBack {
     static HttpHandler routes() {
-        Shop shop = new Shop();
+        CornerShop shop = new CornerShop();
         return new Supplier().mount(new Routes()
                 .page("11_falling_back")
                 .get("/till", shop::till)

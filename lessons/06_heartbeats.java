@@ -323,7 +323,7 @@ interface Client {
 // comes back by itself, after a pause that the browser chooses.
 
 // %%
-interface Reader {
+interface BoardReader {
     // language=JavaScript
     String SCRIPT = """
             function read(url, { hear, show }) {
@@ -374,7 +374,7 @@ class Heartbeats {
         return new Routes()
                 .onStop(city::close)
                 .withCable()
-                .page("06_heartbeats", Client.SCRIPT, Reader.SCRIPT)
+                .page("06_heartbeats", Client.SCRIPT, BoardReader.SCRIPT)
                 .get("/ride", Sockets.upgrade("/ride", "ride.v1", exchange -> {
                     if (Http.query(exchange, "name") != null) return;
                     throw new Problem(400, "'name' is missing.");

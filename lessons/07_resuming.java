@@ -77,7 +77,7 @@ record Score(String cursor, long home, long away) {}
 // power cut each write needs a `force()`, too.)
 
 // %%
-class Log {
+class GoalLog {
     private static final int MOST = 10_000;
     private final String epoch;
     private final FileChannel file;
@@ -85,7 +85,7 @@ class Log {
     final Map<String, Goal> byKey = new HashMap<>();
     private long size;
 
-    Log(Path path) throws IOException {
+    GoalLog(Path path) throws IOException {
         file = FileChannel.open(path, StandardOpenOption.CREATE,
                 StandardOpenOption.WRITE);
         String text = Files.readString(path).replaceFirst("[^\n]++\\z", "");
@@ -141,11 +141,11 @@ class Log {
 
 // %%
 class Ticker {
-    final Log log;
+    final GoalLog log;
     final Broadcast viewers = new Broadcast(1_000, 1024 * 1024);
     final Set<ServerSentEventConnection> streams = ConcurrentHashMap.newKeySet();
 
-    Ticker(Path file) throws IOException { log = new Log(file); }
+    Ticker(Path file) throws IOException { log = new GoalLog(file); }
 
     synchronized void join(String after, Consumer<Goal> hear, Runnable stay) {
         List<Goal> missed = after == null ? List.of() : log.after(after);
@@ -247,7 +247,7 @@ interface Stream {
 //   is there twice after the first return: each goal counts twice.
 
 // %%
-interface Client {
+interface ResumingClient {
     // language=JavaScript
     String SCRIPT = """
             const wait = (failures, base, cap = 30_000) =>
@@ -359,7 +359,7 @@ class Resuming {
         Child node = new Child("Resuming", Map.of("DATA", file.getParent().toString()));
         node.start();
         var routes = new Routes()
-                .page("07_resuming", Client.SCRIPT, Press.SCRIPT)
+                .page("07_resuming", ResumingClient.SCRIPT, Press.SCRIPT)
                 .delete("/_/log", (exchange, body) -> {
                     Files.deleteIfExists(file);
                     Http.empty(exchange, 204);

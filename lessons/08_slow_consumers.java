@@ -91,7 +91,7 @@ enum Policy {
 // is being sent counts, too.
 
 // %%
-class Waiting {
+class Backlog {
     private static final int CAP = 64 * 1024;
     final Policy policy;
     private final SequencedMap<Object, byte[]> line = new LinkedHashMap<>();
@@ -99,7 +99,7 @@ class Waiting {
     volatile int replaced;
     volatile int dropped;
 
-    Waiting(Policy policy) { this.policy = policy; }
+    Backlog(Policy policy) { this.policy = policy; }
 
     /// @return false where the reader is to be cut off
     boolean offer(String symbol, byte[] message) {
@@ -144,7 +144,7 @@ class Reader extends Endpoint {
     WebSocketChannel channel;
     private byte[] underWay;
     private boolean cut;
-    Waiting waiting;
+    Backlog backlog;
     String name;
     volatile long sent;
 
@@ -154,7 +154,7 @@ class Reader extends Endpoint {
     public void onOpen(Session session, EndpointConfig config) {
         var query = session.getRequestParameterMap();
         name = query.getOrDefault("name", List.of("reader")).getFirst();
-        waiting = new Waiting(Policy.of(query.get("policy").getFirst()));
+        backlog = new Backlog(Policy.of(query.get("policy").getFirst()));
         channel = Sockets.channel(session);
         Sockets.sendBuffer(config, 16 * 1024);
         session.setMaxTextMessageBufferSize(1_024); // what it sends
@@ -165,26 +165,26 @@ class Reader extends Endpoint {
     void offer(String symbol, byte[] message) {
         channel.getIoThread().execute(() -> {
             if (cut) return;
-            if (waiting.offer(symbol, message)) send();
+            if (backlog.offer(symbol, message)) send();
             else cut();
         });
     }
 
     private void send() {
-        if (underWay != null || (underWay = waiting.first()) == null) return;
+        if (underWay != null || (underWay = backlog.first()) == null) return;
         Sockets.send(channel, underWay, this::taken);
     }
 
     private void taken() {
         sent += underWay.length;
-        waiting.taken(underWay);
+        backlog.taken(underWay);
         underWay = null;
         send();
     }
 
     private void cut() {
         cut = true;
-        waiting.forget();
+        backlog.forget();
         WebSockets.sendClose(1013, "too slow", channel, null);
         channel.getIoThread().executeAfter(() -> IoUtils.safeClose(channel), 10,
                 TimeUnit.SECONDS);
@@ -230,8 +230,8 @@ class Market {
                 100 + ticks % 7, System.currentTimeMillis(), depth));
         for (Reader each : readers) {
             try {
-                if (each.waiting.policy == Policy.block) each.block(message);
-                else if (each.waiting.policy
+                if (each.backlog.policy == Policy.block) each.block(message);
+                else if (each.backlog.policy
                         != Policy.idle) each.offer(symbol, message);
             } catch (Exception broken) { // of this one, and not of the others
                 IoUtils.safeClose(each.channel);
@@ -245,8 +245,8 @@ class Market {
     Map<String, Object> gauges() {
         return Map.of("readers", readers.size(), "slow", readers.stream()
                 .filter(each -> !each.name.equals("fast"))
-                .map(each -> new Slow(each.name, each.waiting.bytes, each.sent,
-                        each.waiting.replaced, each.waiting.dropped))
+                .map(each -> new Slow(each.name, each.backlog.bytes, each.sent,
+                        each.backlog.replaced, each.backlog.dropped))
                 .toList());
     }
 }

@@ -68,7 +68,7 @@ interface Model {
 // %%
 record Work(int running, int made, int forNobody) {}
 
-class Log {
+class TokenLog {
     private final List<String> tokens = new ArrayList<>();
     private final Set<ServerSentEventConnection> readers = new HashSet<>();
     private long nobodySince = System.nanoTime();
@@ -133,7 +133,7 @@ class Log {
 // work goes on for `GRACE_MS`, and then stops.
 
 // %%
-class Answer extends Log {
+class Answer extends TokenLog {
     static final int GRACE_MS = Serve.environment("GRACE_MS", 2_000, 1, 600_000);
     final String id = UUID.randomUUID().toString();
     final String question;
@@ -243,7 +243,7 @@ class Answers {
 // that nobody reads here. It does not say: stop.
 
 // %%
-interface Client {
+interface EventParser {
     // language=JavaScript
     String SCRIPT = """
             async function* chunks(body) { // Safari has no `for await` for a stream
@@ -304,7 +304,7 @@ class StreamedAnswers {
         Answers answers = new Answers();
         return new Routes()
                 .withCable()
-                .page("09_streamed_answers", Client.SCRIPT)
+                .page("09_streamed_answers", EventParser.SCRIPT)
                 .post("/answers", answers::post)
                 .get("/answers/{id}", answers::resume)
                 .delete("/answers/{id}", (exchange, body) -> answers.stop(exchange))

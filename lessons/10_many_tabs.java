@@ -60,30 +60,30 @@ import shared.websocket.*;
 // do better.
 
 // %%
-record Event(int n, String type, String person, String text) {}
+record DocEvent(int n, String type, String person, String text) {}
 
 class Doc {
-    private final List<Event> log = new ArrayList<>();
-    private final Map<Consumer<Event>, String> readers = new LinkedHashMap<>();
+    private final List<DocEvent> log = new ArrayList<>();
+    private final Map<Consumer<DocEvent>, String> readers = new LinkedHashMap<>();
 
     synchronized int add(String type, String person, String text) {
-        Event event = new Event(log.size() + 1, type, person, text);
+        DocEvent event = new DocEvent(log.size() + 1, type, person, text);
         log.add(event);
         readers.keySet().forEach(reader -> reader.accept(event));
         return event.n();
     }
 
-    synchronized List<Event> after(int n) {
+    synchronized List<DocEvent> after(int n) {
         return List.copyOf(log.subList(Math.min(n, log.size()), log.size()));
     }
 
-    synchronized void join(Consumer<Event> reader, String person, int after) {
+    synchronized void join(Consumer<DocEvent> reader, String person, int after) {
         after(after).forEach(reader);
         readers.put(reader, person);
         add("here", person, "");
     }
 
-    synchronized void leave(Consumer<Event> reader) {
+    synchronized void leave(Consumer<DocEvent> reader) {
         String person = readers.remove(reader);
         if (person != null) add("gone", person, "");
     }
@@ -126,7 +126,7 @@ class Docs {
         int after = after(exchange);
         String person = person(Http.query(exchange, "person"));
         Http.events(exchange, stream -> {
-            Consumer<Event> reader = event -> stream.send(
+            Consumer<DocEvent> reader = event -> stream.send(
                     Http.JSON.writeValueAsString(event), null, "" + event.n(), null);
             Http.onGone(exchange, () -> doc.leave(reader));
             doc.join(reader, person, after);
@@ -144,7 +144,7 @@ class Docs {
 class Socket extends Endpoint {
     private final Docs docs;
     private Doc doc;
-    private Consumer<Event> reader;
+    private Consumer<DocEvent> reader;
 
     Socket(Docs docs) { this.docs = docs; }
 
@@ -172,7 +172,7 @@ class Socket extends Endpoint {
 // remedy: the epoch in the id, and `reset`.
 
 // %%
-interface Order {
+interface InOrder {
     // language=JavaScript
     String SCRIPT = """
             function inOrder(doc, hear) {
@@ -303,7 +303,7 @@ interface Leader {
 // %%
 class ManyTabs {
     static Routes document(Docs docs) {
-        return Tab.mount(new Routes(), Order.SCRIPT, Leader.SCRIPT)
+        return Tab.mount(new Routes(), InOrder.SCRIPT, Leader.SCRIPT)
                 .get("/events", docs::events)
                 .get("/log", exchange -> Http.json(exchange, 200,
                         docs.of(exchange).after(Docs.after(exchange))))

@@ -54,35 +54,35 @@ import shared.websocket.*;
 // tell a feed that has no news from one that does not arrive.
 
 // %%
-record Message(String type, long n, String text) {}
+record FeedMessage(String type, long n, String text) {}
 
-class Feed {
-    private final List<Message> log = new ArrayList<>();
-    private final Set<Consumer<Message>> readers = new LinkedHashSet<>();
+class PriceFeed {
+    private final List<FeedMessage> log = new ArrayList<>();
+    private final Set<Consumer<FeedMessage>> readers = new LinkedHashSet<>();
 
-    synchronized Message add(String type, String text) {
-        Message message = new Message(type, log.size() + 1, text);
+    synchronized FeedMessage add(String type, String text) {
+        FeedMessage message = new FeedMessage(type, log.size() + 1, text);
         log.add(message);
         List.copyOf(readers).forEach(reader -> reader.accept(message));
         return message;
     }
 
-    synchronized List<Message> after(long n) {
-        List<Message> all = new ArrayList<>();
-        all.add(new Message("hello", log.size(), ""));
+    synchronized List<FeedMessage> after(long n) {
+        List<FeedMessage> all = new ArrayList<>();
+        all.add(new FeedMessage("hello", log.size(), ""));
         all.addAll(log.subList(Math.clamp(n, 0, log.size()), log.size()));
         return all;
     }
 
-    synchronized void join(Consumer<Message> reader, long after) {
+    synchronized void join(Consumer<FeedMessage> reader, long after) {
         after(after).forEach(reader);
         readers.add(reader);
     }
 
-    synchronized void leave(Consumer<Message> reader) { readers.remove(reader); }
+    synchronized void leave(Consumer<FeedMessage> reader) { readers.remove(reader); }
 
     /// Joins for one message at most.
-    synchronized boolean joinIfNone(Consumer<Message> reader, long after) {
+    synchronized boolean joinIfNone(Consumer<FeedMessage> reader, long after) {
         return after == log.size() && readers.add(reader);
     }
 }
@@ -102,13 +102,13 @@ class Feed {
 // %%
 class Transports {
     private static final int MAX_WAIT = 25; // seconds
-    private final Feed feed;
+    private final PriceFeed feed;
     private final HttpHandler sockets;
 
-    Transports(Feed feed) {
+    Transports(PriceFeed feed) {
         this.feed = feed;
         sockets = Sockets.upgrade("/feed", "feed.v1", Transports::after,
-                () -> new Socket(feed));
+                () -> new FeedSocket(feed));
     }
 
     static long after(HttpServerExchange exchange) {
@@ -135,7 +135,7 @@ class Transports {
     private void stream(HttpServerExchange exchange) {
         long after = after(exchange);
         Http.events(exchange, own -> {
-            Consumer<Message> reader =
+            Consumer<FeedMessage> reader =
                     message -> own.send(Http.JSON.writeValueAsString(message));
             Http.onGone(exchange, () -> feed.leave(reader));
             feed.join(reader, after);
@@ -146,8 +146,8 @@ class Transports {
         long after = after(exchange);
         exchange.setPersistent(false);
         exchange.dispatch(SameThreadExecutor.INSTANCE, () -> {
-            var news = new CompletableFuture<Message>();
-            Consumer<Message> reader = news::complete;
+            var news = new CompletableFuture<FeedMessage>();
+            Consumer<FeedMessage> reader = news::complete;
             if (wait == 0 || !feed.joinIfNone(reader, after)) news.complete(null);
             news.completeOnTimeout(null, wait, TimeUnit.SECONDS);
             Http.onGone(exchange, () -> news.cancel(false));
@@ -165,11 +165,11 @@ class Transports {
 // It carries the same messages, one in each frame.
 
 // %%
-class Socket extends Endpoint {
-    private final Feed feed;
-    private Consumer<Message> reader;
+class FeedSocket extends Endpoint {
+    private final PriceFeed feed;
+    private Consumer<FeedMessage> reader;
 
-    Socket(Feed feed) { this.feed = feed; }
+    FeedSocket(PriceFeed feed) { this.feed = feed; }
 
     @Override
     public void onOpen(Session session, EndpointConfig config) {
@@ -252,7 +252,7 @@ interface Ways {
 // its number.
 
 // %%
-interface Attempt {
+interface Trial {
     // language=JavaScript
     String SCRIPT = """
             function attempts(host, hear, first) {
@@ -365,7 +365,7 @@ interface Fallback {
 // %%
 class FallingBack {
     static HttpHandler routes() {
-        Feed feed = new Feed();
+        PriceFeed feed = new PriceFeed();
         var transports = new Transports(feed);
         var random = new Random();
         XnioExecutor.Key ticker = Serve.WORKER.getIoThread().executeAtInterval(
@@ -377,7 +377,7 @@ class FallingBack {
                 .always("Access-Control-Allow-Headers", "Prefer")
                 .onStop(ticker::remove)
                 .withCable()
-                .page("11_falling_back", Ways.SCRIPT, Attempt.SCRIPT, Fallback.SCRIPT)
+                .page("11_falling_back", Ways.SCRIPT, Trial.SCRIPT, Fallback.SCRIPT)
                 .get("/feed", transports::open)
                 .options("/feed", transports::allow);
     }

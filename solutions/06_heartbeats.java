@@ -292,7 +292,7 @@ class Room {
 // ## Done already: the stream, the page's client, and the routes
 
 // %%
-class Screen {
+class RoomStream {
     static void open(Room room, HttpServerExchange exchange) {
         Http.events(exchange, stream -> {
             Http.onGone(exchange, () -> room.streams.remove(stream));
@@ -332,7 +332,7 @@ class Heartbeats {
                     if (Http.query(exchange, "name") != null) return;
                     throw new Problem(400, "'name' is missing.");
                 }, () -> new Meter(room)))
-                .get("/room", exchange -> Screen.open(room, exchange))
+                .get("/room", exchange -> RoomStream.open(room, exchange))
                 .get("/meters", exchange -> Http.json(exchange, 200, room.state()));
     }
 

@@ -87,7 +87,7 @@ interface Limits {
     int SILENCE_MS = Serve.environment("SILENCE_MS", 6_000, 1, 600_000);
 }
 
-interface Desk {
+interface NewsDesk {
     ScheduledExecutorService THREAD = Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("desk").factory());
 
@@ -110,7 +110,7 @@ record Item(String key, String text) {
     }
 }
 
-record News(Collection<Item> items, String state) {}
+record Paper(Collection<Item> items, String state) {}
 
 // %% [markdown]
 // ## The mirror
@@ -139,7 +139,7 @@ class Mirror implements EventStream.Listener {
 
     void connect() {
         state = "waiting";
-        stream = new EventStream(upstream, cursor, Desk::soon, this);
+        stream = new EventStream(upstream, cursor, NewsDesk::soon, this);
         heard();
     }
 
@@ -181,7 +181,7 @@ class Mirror implements EventStream.Listener {
         if (openMs >= Limits.STABLE_MS) failures = 0;
         failures++;
         // END 2
-        pause = Desk.after(pause(failures, retryAfterMs), this::comeBack);
+        pause = NewsDesk.after(pause(failures, retryAfterMs), this::comeBack);
     }
 
     public void event(String type, String id, String data) {
@@ -206,7 +206,7 @@ class Mirror implements EventStream.Listener {
         // TODO 4: Give the stream up after `SILENCE_MS`, unless this is called again.
         // At first, nothing.
         if (silence != null) silence.cancel(false);
-        silence = Desk.after(Limits.SILENCE_MS, stream::giveUp);
+        silence = NewsDesk.after(Limits.SILENCE_MS, stream::giveUp);
         // END 4
     }
 
@@ -230,7 +230,7 @@ class Mirror implements EventStream.Listener {
             if (answer == null) ended(0, 0, 0);
             else if (answer.statusCode() == 200) loaded(answer.body());
             else ended(answer.statusCode(), 0, Http.retryAfter(answer));
-        }, Desk::soon);
+        }, NewsDesk::soon);
     }
 
     private void loaded(String json) {
@@ -255,8 +255,8 @@ class Mirror implements EventStream.Listener {
         connect();
     }
 
-    News news() {
-        return new News(List.copyOf(items.values()), state);
+    Paper news() {
+        return new Paper(List.copyOf(items.values()), state);
     }
 }
 
@@ -360,7 +360,7 @@ class Resuming {
     }
 
     private static void later(HttpServerExchange exchange, Runnable action) {
-        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> Desk.soon(action));
+        exchange.dispatch(SameThreadExecutor.INSTANCE, () -> NewsDesk.soon(action));
     }
 
     private static URI upstream(HttpServerExchange exchange) {

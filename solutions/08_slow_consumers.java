@@ -198,7 +198,7 @@ record Price(String type, String symbol, long price, String note) {}
 
 record Trade(String type, String user, String text) {}
 
-record State(String user, long queued) {}
+record ScreenState(String user, long queued) {}
 
 class Exchange {
     final Set<Screen> screens = ConcurrentHashMap.newKeySet();
@@ -231,8 +231,9 @@ class Exchange {
     /// Asks each screen on its own thread.
     void list(HttpServerExchange request) {
         var asked = screens.stream().map(screen -> {
-            var state = new CompletableFuture<State>();
-            screen.run(() -> state.complete(new State(screen.user, screen.queued())));
+            var state = new CompletableFuture<ScreenState>();
+            screen.run(() -> state
+                    .complete(new ScreenState(screen.user, screen.queued())));
             return state;
         }).toList();
         request.dispatch(SameThreadExecutor.INSTANCE, () -> CompletableFuture

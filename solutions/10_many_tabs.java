@@ -72,26 +72,26 @@ import tools.jackson.databind.node.ObjectNode;
 // It keeps all that has happened. `after(7)` are the events from number 8 on.
 
 // %%
-record Event(long n, byte[] json) {}
+record DocEvent(long n, byte[] json) {}
 
-class Log {
-    private final List<Event> events = new ArrayList<>();
+class EventLog {
+    private final List<DocEvent> events = new ArrayList<>();
 
-    synchronized Event add(String type, String person, String text) {
+    synchronized DocEvent add(String type, String person, String text) {
         long n = last() + 1;
         Map<String, Object> event = new LinkedHashMap<>();
         event.put("n", n);
         event.put("type", type);
         event.put("person", person);
         if (text != null) event.put("text", text);
-        events.add(new Event(n, Http.JSON.writeValueAsBytes(event)));
+        events.add(new DocEvent(n, Http.JSON.writeValueAsBytes(event)));
         return events.getLast();
     }
 
     synchronized long last() { return events.size(); }
 
-    List<Event> after(long n) {
-        List<Event> found;
+    List<DocEvent> after(long n) {
+        List<DocEvent> found;
         synchronized (this) {
             found = List.copyOf(events.subList((int) n, events.size()));
         }
@@ -103,37 +103,37 @@ class Log {
 // %% [markdown]
 // ## Done already: timers that can be counted
 //
-// `Timer.after(ms, lock, action)` runs the action once, on an I/O thread that
-// holds the lock. `Timer.cancel(timer)` takes it back; null does nothing. If
+// `Timeout.after(ms, lock, action)` runs the action once, on an I/O thread that
+// holds the lock. `Timeout.cancel(timeout)` takes it back; null does nothing. If
 // you hold the lock when you cancel, the action will not run any more.
 
 // %%
-class Timer {
+class Timeout {
     static final AtomicInteger COUNT = new AtomicInteger();
     private static final XnioIoThread CLOCK = Serve.WORKER.getIoThread();
     private final Object lock;
     private XnioExecutor.Key key;
     private boolean over;
 
-    private Timer(Object lock) { this.lock = lock; }
+    private Timeout(Object lock) { this.lock = lock; }
 
-    static Timer after(long ms, Object lock, Runnable action) {
-        Timer timer = new Timer(lock);
+    static Timeout after(long ms, Object lock, Runnable action) {
+        Timeout timeout = new Timeout(lock);
         COUNT.incrementAndGet();
         synchronized (lock) {
-            timer.key = CLOCK.executeAfter(() -> {
+            timeout.key = CLOCK.executeAfter(() -> {
                 synchronized (lock) {
-                    if (timer.isFirst()) action.run();
+                    if (timeout.isFirst()) action.run();
                 }
             }, ms, TimeUnit.MILLISECONDS);
         }
-        return timer;
+        return timeout;
     }
 
-    static void cancel(Timer timer) {
-        if (timer == null) return;
-        synchronized (timer.lock) {
-            if (timer.isFirst()) timer.key.remove();
+    static void cancel(Timeout timeout) {
+        if (timeout == null) return;
+        synchronized (timeout.lock) {
+            if (timeout.isFirst()) timeout.key.remove();
         }
     }
 
@@ -163,11 +163,11 @@ record Hello(String type, long n, List<String> people) {}
 
 record Present(String person, int tabs) {}
 
-record State(List<Present> people, int timers) {}
+record People(List<Present> people, int timers) {}
 
-abstract class Desk {
+abstract class FrontDesk {
     final Broadcast members = new Broadcast(100, 1024 * 1024);
-    final Log log = new Log();
+    final EventLog log = new EventLog();
     final Set<Tab> tabs = ConcurrentHashMap.newKeySet();
     final Set<String> here = new LinkedHashSet<>();
 
@@ -188,7 +188,7 @@ abstract class Desk {
     }
 
     synchronized void happens(String type, String person, String text) {
-        Event event = log.add(type, person, text);
+        DocEvent event = log.add(type, person, text);
         for (Tab each : tabs) if (!each.hidden) each.hear(event);
     }
 
@@ -198,10 +198,10 @@ abstract class Desk {
 
     synchronized boolean isHere(String person) { return here.contains(person); }
 
-    synchronized State state() {
-        return new State(here.stream()
+    synchronized People state() {
+        return new People(here.stream()
                 .map(each -> new Present(each, tabsOf(each).size())).toList(),
-                Timer.COUNT.get());
+                Timeout.COUNT.get());
     }
 }
 
@@ -216,10 +216,10 @@ abstract class Desk {
 // to one tab.
 
 // %%
-class Document extends Desk {
+class Document extends FrontDesk {
     static final int GRACE_MS = Serve.environment("GRACE_MS", 3_000, 1, 3_600_000);
     static final int MAX_TABS = Serve.environment("MAX_TABS", 3, 1, 1_000);
-    private final Map<String, Timer> grace = new HashMap<>();
+    private final Map<String, Timeout> grace = new HashMap<>();
 
     /// Tells who is here. A tab of hers has come, or has gone.
     private void look(String person, boolean comes) {
@@ -238,15 +238,15 @@ class Document extends Desk {
 
     @Override
     synchronized void changed(String person, boolean comes) {
-        // TODO 2: When her last tab has gone, `look` only `GRACE_MS` later, by a Timer.
-        //   When a tab of hers comes before that, cancel the Timer.
+        // TODO 2: When her last tab has gone, `look` only `GRACE_MS` later, by a
+        //   Timeout. When a tab of hers comes before that, cancel the Timeout.
         // At first:
         //     look(person, comes);
-        Timer.cancel(grace.remove(person));
+        Timeout.cancel(grace.remove(person));
         if (comes) {
             look(person, true);
         } else if (tabsOf(person).isEmpty()) {
-            grace.put(person, Timer.after(GRACE_MS, this, () -> {
+            grace.put(person, Timeout.after(GRACE_MS, this, () -> {
                 grace.remove(person);
                 look(person, false);
             }));
@@ -271,7 +271,7 @@ class Document extends Desk {
             tabs.remove(tab);
             tab.end(1008);
         }
-        Timer.cancel(grace.remove(person));
+        Timeout.cancel(grace.remove(person));
         look(person, false);
     }
     // END 3
@@ -343,7 +343,7 @@ class Tab extends Endpoint {
         member.tell(Http.JSON.writeValueAsBytes(message));
     }
 
-    void hear(Event event) { member.tell(event.json()); }
+    void hear(DocEvent event) { member.tell(event.json()); }
 
     void end(int code) {
         Sockets.channel(session).getIoThread()

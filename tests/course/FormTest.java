@@ -12,7 +12,9 @@ import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -186,6 +188,27 @@ class FormTest {
             }
         }
         assertEquals(List.of(), found);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @ValueSource(strings = {"lessons", "exercises", "solutions"})
+    @DisplayName("no two scripts of a folder declare a top-level type of the same name")
+    void types(String folder) throws Exception {
+        var declared = Pattern.compile(
+                "(?m)^(?:[a-z-]+ )*(?:class|interface|enum|record|@interface) (\\w+)");
+        Map<String, String> first = new HashMap<>();
+        List<String> found = new ArrayList<>();
+        for (Path file : files(folder, ".java")) {
+            String own = folder + "/" + file.getFileName();
+            declared.matcher(Files.readString(file)).results().forEach(each -> {
+                String other = first.putIfAbsent(each.group(1), own);
+                if (other != null) found.add(each.group(1) + " is declared by " + other
+                        + " and " + own);
+            });
+        }
+        assertTrue(!first.isEmpty());
+        assertEquals("", String.join("\n", found),
+                "editors see a folder as one module, and its scripts as one package");
     }
 
     @Test
