@@ -77,7 +77,7 @@ import shared.*;
 // `build.follow(0, stream)` sends the whole log.
 
 // %%
-record LogRequest(HttpServerExchange exchange, Build build, EventStream stream) {
+record LogRequest(HttpServerExchange exchange, Build build, LogStream stream) {
     void begin() {
         // TODO 1: Answer 204 to those who have `done`. Else set both headers, write
         //   `retry`, `reset` where it is due, and have `build.follow` send the rest.
@@ -178,7 +178,7 @@ class Build {
         return event.id();
     }
 
-    void follow(int seen, EventStream stream) {
+    void follow(int seen, LogStream stream) {
         if (log.isFinished()) { // nothing more will come
             log.after(seen).forEach(event -> stream.write(event.wire()));
             stream.end();
@@ -208,8 +208,8 @@ class Build {
 // nobody. It never waits for more than one log.
 
 // %%
-class EventStream {
-    static final Set<EventStream> OPEN = ConcurrentHashMap.newKeySet();
+class LogStream {
+    static final Set<LogStream> OPEN = ConcurrentHashMap.newKeySet();
     private final HttpServerExchange exchange;
     private final Queue<String> waiting = new ConcurrentLinkedQueue<>();
     private final Queue<Runnable> farewells = new ConcurrentLinkedQueue<>();
@@ -218,7 +218,7 @@ class EventStream {
     private ByteBuffer out = ByteBuffer.allocate(0);
     private boolean gone;
 
-    EventStream(HttpServerExchange exchange) { this.exchange = exchange; }
+    LogStream(HttpServerExchange exchange) { this.exchange = exchange; }
 
     /// Sends text as soon as the socket takes it. Any thread may call this.
     void write(String text) {
@@ -326,7 +326,7 @@ class Builds {
     }
 
     void log(HttpServerExchange exchange) {
-        EventStream stream = new EventStream(exchange);
+        LogStream stream = new LogStream(exchange);
         new LogRequest(exchange, of(exchange), stream).begin();
         stream.open();
     }
@@ -376,7 +376,7 @@ class ServerSentEvents {
     static HttpHandler routes() {
         Builds builds = new Builds();
         return new Routes()
-                .onStop(() -> EventStream.OPEN.forEach(EventStream::end))
+                .onStop(() -> LogStream.OPEN.forEach(LogStream::end))
                 .known("b", builds::has)
                 .page("04_server_sent_events", Follower.SCRIPT)
                 .post("/builds", builds::create)

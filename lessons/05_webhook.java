@@ -111,7 +111,7 @@ record Secret(byte[] key, String shown) {
 // reverse: see "Addresses, not names" below.
 
 // %%
-class Endpoint {
+class WebhookEndpoint {
     static final String OURS = "(?i:localhost)|\\[::1]|127(\\.(0|[1-9]\\d{0,2})){3}";
 
     static URI parse(byte[] body) {
@@ -356,7 +356,7 @@ class Webhook {
                 .always("Cache-Control", "no-store")
                 .page("05_webhook")
                 .put("/endpoint", (exchange, body) -> {
-                    gateway.endpoint = Endpoint.parse(body);
+                    gateway.endpoint = WebhookEndpoint.parse(body);
                     Http.empty(exchange, 204);
                 })
                 .post("/payments", (exchange, body) -> {
