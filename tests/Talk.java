@@ -60,10 +60,11 @@ class Talk implements WebSocket.Listener {
             return;
         }
         if (words.size() != 1) fail(USAGE);
-        if (!words.getFirst().matches("wss?://[^/]+.*")) {
+        String url = words.getFirst().replaceAll("^'|'$", ""); // cmd.exe hands them over
+        if (!url.matches("wss?://[^/]+.*")) {
             fail("The address of a WebSocket begins with ws:// or wss://.\n\n" + USAGE);
         }
-        System.exit(new Talk().talk(words.getFirst(), protocol));
+        System.exit(new Talk().talk(url, protocol));
     }
 
     private static void fail(String why) {

@@ -3,6 +3,16 @@
 
 const byId = (id) => document.getElementById(id);
 
+const onWindows = /^Win/.test(navigator.userAgentData?.platform || navigator.platform);
+
+/** A command as one types it here: cmd.exe finds `jbang` in the current folder, and knows double quotes alone. */
+function typed(command) {
+  if (!onWindows) return command;
+  const text = command.replace(/(?<![\w./])\.\/jbang\b/g, "jbang");
+  return !/^(curl|jbang) /.test(text) ? text
+    : text.replace(/'([^']*)'/g, (all, inner) => `"${inner.replaceAll('"', '\\"')}"`);
+}
+
 /**
  * How many milliseconds an answer's Retry-After asks for: seconds, or a date, which is read by
  * the answer's own Date, as this clock may be off; a day at most, 0 where nothing can be read.
@@ -162,7 +172,7 @@ async function showCourse() {
   byId("course").replaceChildren(...lessons.map(({ name, title, port, running, done }) => {
     const item = element("li");
     const isHere = name === here;
-    const command = `./jbang lessons/${name}.java`;
+    const command = typed(`./jbang lessons/${name}.java`);
     const step = element(running && !isHere ? "a" : "button", done ? "done" : "", name.slice(0, 2) + (done ? "\u2713" : ""));
     const where = isHere ? "you are here" : running && "runs";
     step.title = [`${name.slice(0, 2)} ${title}`, done && "done", where].filter(Boolean).join(", ");
@@ -242,6 +252,7 @@ function drawDiagram(pre) {
   pre.replaceWith(figure);
 }
 
+for (const code of document.querySelectorAll("code")) code.textContent = typed(code.textContent);
 for (const code of document.querySelectorAll("article .code code")) highlightCell(code);
 for (const code of document.querySelectorAll("article .prose pre code")) {
   if (code.className === "language-mermaid") drawDiagram(code.parentElement);
@@ -251,7 +262,7 @@ for (const pre of document.querySelectorAll("article pre")) {
   if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0;
 }
 for (const code of document.querySelectorAll("article .prose :not(.commands *) > code")) {
-  if (!/^(curl|nc|\.\/jbang|printf) /.test(code.textContent)) continue;
+  if (!/^(curl|nc|(\.\/)?jbang|printf) /.test(code.textContent)) continue;
   const pre = code.closest("pre");
   const copy = element("button", "copy", "Copy");
   if (pre) pre.append(copy);

@@ -1,6 +1,7 @@
 package requirements;
 
 import grader.client.Answer;
+import grader.client.Transcript;
 import grader.requirement.Requirement;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -46,8 +47,8 @@ final class ShortPollingSale extends ShortPolling {
         String all = json("quantity", 10);
         transcript.curl("PUT", "/stock", ten);
         transcript.step(
-                "curl -sZ 'localhost:" + node.port() + "/purchases?[1-2]' --json '"
-                        + all + "'");
+                "curl -sZ " + Transcript.quote("localhost:" + node.port()
+                        + "/purchases?[1-2]") + " --json " + Transcript.quote(all));
         try (var one = connect(null);
                 var two = connect(one)) {
             for (int i = 0; i < PAIRS; i++) {

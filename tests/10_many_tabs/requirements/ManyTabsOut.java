@@ -2,6 +2,7 @@ package requirements;
 
 import grader.client.Answer;
 import grader.client.HttpConnection;
+import grader.client.Transcript;
 import grader.client.WebSocketClient;
 import grader.requirement.Requirement;
 import java.util.ArrayList;
@@ -63,8 +64,8 @@ final class ManyTabsOut extends ManyTabs {
 
     private void refused(String person) {
         String path = "/doc?person=" + person;
-        transcript.act("./jbang talk --protocol doc.v1 'ws://localhost:" + node.port()
-                + path + "'");
+        transcript.act("./jbang talk --protocol doc.v1 "
+                + Transcript.quote("ws://localhost:" + node.port() + path));
         try (HttpConnection alone = connect(null)) {
             Answer answer =
                     alone.ask("GET", path, null, WebSocketClient.upgrade("doc.v1"));

@@ -6,7 +6,6 @@ import grader.repo.Exercise;
 import grader.repo.Progress;
 import grader.repo.Repo;
 import grader.repo.Trouble;
-import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -101,9 +100,8 @@ final class JBang {
     }
 
     private static String run(String... arguments) throws IOException {
-        boolean windows = File.separatorChar == '\\';
         List<String> command = new ArrayList<>(List.of(Repo.root()
-                .resolve(windows ? "jbang.cmd" : "jbang").toString()));
+                .resolve(Repo.WINDOWS ? "jbang.cmd" : "jbang").toString()));
         command.addAll(List.of(arguments));
         Path errors = Files.createTempFile("jbang", ".txt");
         try {

@@ -64,12 +64,11 @@ public final class EventStreamClient implements AutoCloseable {
         StringBuilder curl = new StringBuilder("curl -N ");
         for (int i = 0; i < headers.length; i += 2) {
             String value = headers[i + 1]; // curl drops an empty field, but for this form
-            curl.append("-H '" + headers[i] + (value.isEmpty() ? ";" : ": " + value)
-                    + "' ");
+            curl.append("-H ").append(Transcript.quote(
+                    headers[i] + (value.isEmpty() ? ";" : ": " + value))).append(' ');
         }
         String url = "http://localhost:" + line.node.port() + path;
-        line.transcript
-                .step(curl + (path.matches("[\\w/.-]+") ? url : "'" + url + "'"));
+        line.transcript.step(curl + Transcript.quote(url));
         line.transcript.stays();
         return send("GET", path, null, headers);
     }

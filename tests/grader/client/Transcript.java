@@ -1,5 +1,6 @@
 package grader.client;
 
+import grader.repo.Repo;
 import grader.stage.Patience;
 import grader.stage.Stage;
 import java.util.ArrayList;
@@ -112,33 +113,48 @@ public final class Transcript {
     /// @param body JSON, or null
     /// @param headers names and values in turn, beside the body's type
     public void curl(String method, String path, String body, String... headers) {
+        String url = "http://localhost:" + stage.first().port() + path;
+        note(curl(Repo.WINDOWS, method, url, body, headers),
+                !method.equals("GET") && !method.equals("HEAD"));
+    }
+
+    /// A request as a line for bash and zsh, or for cmd.exe.
+    public static String curl(boolean windows, String method, String url, String body,
+            String... headers) {
         StringJoiner line = new StringJoiner(" ").add("curl -i");
         if (method.equals("HEAD")) line.add("--head");
         else if (!method.equals(body == null ? "GET" : "POST")) line
                 .add("-X " + method);
-        line.add(shortened("http://localhost:" + stage.first().port() + path));
-        if (body != null) line.add("-H 'Content-Type: application/json'");
+        line.add(windows ? quote(true, url) : shortened(url));
+        if (body != null) line
+                .add("-H " + quote(windows, "Content-Type: application/json"));
         for (int i = 0; i < headers.length; i += 2) {
-            line.add("-H " + quote(headers[i] + ": " + headers[i + 1]));
+            line.add("-H " + quote(windows, headers[i] + ": " + headers[i + 1]));
         }
-        if (body != null) line.add("-d " + quote(body));
-        note(line.toString(), !method.equals("GET") && !method.equals("HEAD"));
+        if (body != null) line.add("-d " + quote(windows, body));
+        return line.toString();
     }
 
     /// A URL; what it repeats often is not spelled out.
     private static String shortened(String url) {
         Matcher found = REPEATED.matcher(url);
-        if (!found.find()) return quote(url);
-        return quote(url.substring(0, found.start())) + "$(printf '"
+        if (!found.find()) return quote(false, url);
+        return quote(false, url.substring(0, found.start())) + "$(printf '"
                 + found.group(1).replace("%", "%%") + "%.0s' {1.."
                 + found.group().length() / found.group(1).length() + "})"
                 + (found.end() == url.length() ? ""
-                        : quote(url.substring(found.end())));
+                        : quote(false, url.substring(found.end())));
     }
 
-    /// As bash and zsh read it, in one line.
-    private static String quote(String text) {
+    /// A word as the shell of this system reads it.
+    public static String quote(String text) {
+        return quote(Repo.WINDOWS, text);
+    }
+
+    /// As bash and zsh read it, in one line; or as cmd.exe does.
+    private static String quote(boolean windows, String text) {
         if (text.matches("[\\w:/.=-]+")) return text;
+        if (windows) return quoteForCmd(text);
         if (text.chars().allMatch(c -> c >= ' ' && c != 127)) {
             return "'" + text.replace("'", "'\\''") + "'";
         }
@@ -156,6 +172,21 @@ public final class Transcript {
             }
         });
         return quoted + "'";
+    }
+
+    /// In double quotes. A program takes `\"` for a quote within them. For cmd.exe that one ends
+    /// them or begins them anew, and what stands outside needs a caret.
+    private static String quoteForCmd(String text) {
+        StringBuilder quoted = new StringBuilder("\"");
+        boolean inside = true;
+        for (char c : text.replaceAll("(\\\\*)\"", "$1$1\\\\\"")
+                .replaceAll("\\\\+$", "$0$0").toCharArray()) {
+            if (c == '"') inside = !inside;
+            if (!inside && "&|<>^".indexOf(c) >= 0) quoted.append('^');
+            if (c >= ' ' && c != 127) quoted.append(c);
+            else quoted.append("\\x%02x".formatted((int) c));
+        }
+        return quoted.append(inside ? "\"" : "^\"").toString();
     }
 
     /// The last steps, and those before that matter to them. Where some of these are left out, too,
@@ -177,7 +208,9 @@ public final class Transcript {
         if (changes > 0) lines.add("(" + changes + " steps before)");
         for (Step each : shown) {
             boolean isLast = each == shown.getLast();
-            lines.add(each.stays && !isLast ? each.text + " & sleep 1" : each.text);
+            lines.add(!each.stays || isLast ? each.text
+                    : Repo.WINDOWS ? "start /b " + each.text
+                    : each.text + " & sleep 1");
         }
         return lines;
     }

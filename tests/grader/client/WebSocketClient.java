@@ -55,8 +55,9 @@ public final class WebSocketClient implements AutoCloseable {
             String subprotocol,
             String... asides) {
         line.transcript
-                .act("./jbang talk --protocol " + subprotocol + " 'ws://localhost:"
-                        + line.node.port() + path + "'");
+                .act("./jbang talk --protocol " + subprotocol + " "
+                        + Transcript
+                                .quote("ws://localhost:" + line.node.port() + path));
         line.transcript.made(name, "");
         line.ask("GET", path, null, upgrade(subprotocol))
                 .expect(101, "The handshake is right, so it must succeed.");

@@ -65,7 +65,10 @@ public final class Watch {
         exercise = first != null ? first : Progress.current();
         boolean isTerminal = System.console() != null && System.console().isTerminal();
         String before = isTerminal ? stty("-g") : "";
-        if (before.isEmpty()) return loop(); // a key needs Enter then
+        if (before.isEmpty()) {
+            if (isTerminal) say("Press Enter after a key.");
+            return loop();
+        }
         Runtime.getRuntime().addShutdownHook(new Thread(() -> stty(before)));
         stty("-icanon", "-echo");
         return loop();

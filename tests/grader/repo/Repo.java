@@ -2,6 +2,7 @@ package grader.repo;
 
 import static java.nio.file.LinkOption.NOFOLLOW_LINKS;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
@@ -12,6 +13,8 @@ import java.util.stream.Stream;
 
 /// The course's folder, and how a file in it is replaced: whole or not at all.
 public final class Repo {
+    /// Where commands are typed into cmd.exe.
+    public static final boolean WINDOWS = File.separatorChar == '\\';
     private static Path root;
 
     private Repo() {}

@@ -1,7 +1,11 @@
 package grader.report;
 
-import java.io.File;
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
+
+import grader.repo.Repo;
+import java.io.FilterOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.util.Locale;
 import java.util.Objects;
 import picocli.CommandLine;
@@ -12,7 +16,7 @@ public final class Terminal {
     /// Whether it is one that does what escape sequences say.
     public static final boolean ESCAPES = System.console() != null
             && System.console().isTerminal()
-            && (File.separatorChar == '\\' || knowsEscapes(System.getenv("TERM")));
+            && (Repo.WINDOWS || knowsEscapes(System.getenv("TERM")));
     /// Whether it may be coloured.
     public static final boolean COLOUR = ESCAPES
             && Objects.requireNonNullElse(System.getenv("NO_COLOR"), "").isEmpty();
@@ -26,8 +30,27 @@ public final class Terminal {
     /// A command whose words and numbers are the same in every locale.
     public static CommandLine command(Object command) {
         Locale.setDefault(Locale.ROOT);
+        if (Repo.WINDOWS) {
+            System.setOut(typedThere(System.out));
+            System.setErr(typedThere(System.err));
+        }
         return new CommandLine(command).setColorScheme(
                 CommandLine.Help.defaultColorScheme(COLOUR ? Ansi.ON : Ansi.OFF));
+    }
+
+    /// Where `./jbang` is written to it, it says `jbang`, as one types it into cmd.exe.
+    public static PrintStream typedThere(PrintStream to) {
+        return new PrintStream(new FilterOutputStream(to) {
+            @Override
+            public void write(byte[] bytes, int from, int length) throws IOException {
+                String text = new String(bytes, from, length, ISO_8859_1);
+                out.write(typedThere(text).getBytes(ISO_8859_1));
+            }
+        }, true, to.charset());
+    }
+
+    static String typedThere(String text) {
+        return text.replaceAll("(?<![\\w./])\\./jbang\\b", "jbang");
     }
 
     /// The columns of the terminal; very many where there is none, or nobody knows.
