@@ -252,7 +252,7 @@ function drawDiagram(pre) {
   pre.replaceWith(figure);
 }
 
-for (const code of document.querySelectorAll("code")) code.textContent = typed(code.textContent);
+if (onWindows) for (const code of document.querySelectorAll("code")) code.textContent = typed(code.textContent);
 for (const code of document.querySelectorAll("article .code code")) highlightCell(code);
 for (const code of document.querySelectorAll("article .prose pre code")) {
   if (code.className === "language-mermaid") drawDiagram(code.parentElement);
