@@ -9,6 +9,7 @@
 //SOURCES NewLesson.java
 //SOURCES Notebook.java
 //SOURCES Repeat.java
+//SOURCES Site.java
 //SOURCES course/[A-Z]*.java
 //SOURCES tools/[A-Z]*.java
 //SOURCES */[A-Z]*Test.java

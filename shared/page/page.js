@@ -167,18 +167,18 @@ function placeExperiments() {
 
 /** Which lessons there are: a link where one runs, else the command that starts it. */
 async function showCourse() {
-  const here = document.documentElement.dataset.name;
-  const lessons = await (await fetch("/_/page/lessons")).json();
+  const { name: here, recording } = document.documentElement.dataset;
+  const lessons = await (await fetch(recording ? "lessons.json" : "/_/page/lessons")).json();
   byId("course").replaceChildren(...lessons.map(({ name, title, port, running, done }) => {
     const item = element("li");
     const isHere = name === here;
     const command = typed(`./jbang lessons/${name}.java`);
     const step = element(running && !isHere ? "a" : "button", done ? "done" : "", name.slice(0, 2) + (done ? "\u2713" : ""));
-    const where = isHere ? "you are here" : running && "runs";
+    const where = isHere ? "you are here" : running && !recording && "runs";
     step.title = [`${name.slice(0, 2)} ${title}`, done && "done", where].filter(Boolean).join(", ");
     step.ariaLabel = step.title;
     if (isHere) step.ariaCurrent = "page";
-    if (running) step.href = `http://localhost:${port}/`;
+    if (running) step.href = recording ? name + ".html" : `http://localhost:${port}/`;
     if (step.localName === "button") {
       step.addEventListener("click", async () => {
         const copied = await navigator.clipboard.writeText(command).then(() => ", copied", () => "");

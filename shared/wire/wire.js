@@ -456,5 +456,5 @@ document.getElementById("wire-latency").addEventListener("click", ({ target }) =
 });
 hint();
 
-/** Resolves when the tap is watching; a demo that begins by itself waits for it. */
-wire.ready = watch();
+/** Resolves when the tap is watching; a demo that begins by itself waits for it. A recording has no tap. */
+wire.ready = document.documentElement.dataset.recording ? Promise.resolve() : watch();

@@ -40,8 +40,8 @@ final class Chromium implements AutoCloseable {
     private final List<String> complaints = new ArrayList<>();
     private List<String> expected = List.of();
 
-    private Chromium(Server server, int width, ColorScheme scheme) {
-        origin = server.url("/");
+    private Chromium(String origin, int width, ColorScheme scheme) {
+        this.origin = origin;
         context = BROWSER.get().newContext(new Browser.NewContextOptions()
                 .setViewportSize(width, width < 600 ? 844 : 900)
                 .setIgnoreHTTPSErrors(true) // certificates are made by the lessons
@@ -54,7 +54,7 @@ final class Chromium implements AutoCloseable {
         });
         page.onPageError(error -> complaints.add("uncaught: " + error));
         page.onRequest(request -> {
-            if (!request.url().startsWith(origin)
+            if (!request.url().startsWith(origin.replaceFirst("[^/]*$", ""))
                     && !request.url().startsWith("data:")) {
                 complaints.add("fetched from elsewhere: " + request.url());
             }
@@ -70,11 +70,16 @@ final class Chromium implements AutoCloseable {
     }
 
     static Chromium open(Server server, int width, ColorScheme scheme) {
+        return open(server.url("/"), width, scheme);
+    }
+
+    /// @param origin `http://host:port/`, or a page there
+    static Chromium open(String origin, int width, ColorScheme scheme) {
         if (BROWSER.get() == null && missing == null) launch();
         if (missing != null
                 && "true".equals(System.getenv("CI"))) Assertions.fail(missing);
         Assumptions.assumeTrue(missing == null, missing);
-        return new Chromium(server, width, scheme);
+        return new Chromium(origin, width, scheme);
     }
 
     private static void launch() {
