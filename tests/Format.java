@@ -16,9 +16,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeMap;
-import java.util.TreeSet;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -136,18 +135,20 @@ class Format {
             Exercise exercise = new Exercise(each.name());
             files.put(path(root, exercise.untouchedFile()), exercise.open(solution));
         }
-        files.putAll(Editors.files(SCRIPTS, heads(root)));
+        files.putAll(Editors.files(SCRIPTS, heads(files)));
         return files;
     }
 
     /// Each line of a script or of shared/ that asks for a library, once.
-    private static String heads(Path root) throws IOException {
-        Set<String> heads = new TreeSet<>();
-        for (Path file : files(root, "lessons", "exercises", "solutions", "shared")) {
-            DEPS.matcher(read(file)).results()
-                    .forEach(found -> heads.add(found.group()));
-        }
-        return String.join("\n", heads);
+    ///
+    /// @param files as they ought to be
+    private static String heads(Map<String, String> files) {
+        return files.entrySet().stream()
+                .filter(each -> each.getKey().endsWith(".java")
+                        && !each.getKey().startsWith("tests/"))
+                .flatMap(each -> DEPS.matcher(each.getValue()).results())
+                .map(MatchResult::group).distinct().sorted()
+                .collect(Collectors.joining("\n"));
     }
 
     /// The version of each library, from the one head in shared/ that asks for it.
