@@ -33,7 +33,8 @@ class SiteTest {
                 dir, empty, way, bars, quiet }) => ({ at: Math.round(at * 10) / 10, kind, label, status, size,
                 ms, text: text?.slice(0, 400), raw: raw.slice(0, 800), conn, place, dir, empty, way, quiet,
                 bars: bars.map(({ lane, shift, begins, ends }) => ({ lane, shift, begins, ends })) })),
-            }, null, 0).replaceAll('{"at"', '\\n{"at"') + "\\n"
+            }, null, 0).replaceAll('{"at"', '\\n{"at"')
+              .replace(/[^\\n -~]/g, (c) => "\\\\u" + c.charCodeAt(0).toString(16).padStart(4, "0")) + "\\n"
             """;
     private static final int SOME = 5;
 
