@@ -24,17 +24,21 @@ import shared.course.Course;
 @DisplayName("The site")
 @Timeout(1_800)
 class SiteTest {
+    /// What the wire view has drawn, a row a line, in ASCII.
     private static final String ROWS = """
             question => JSON.stringify({
               question,
               outcome: byId("outcome").textContent.split(" " + question.split(": ")[1])[0],
               lanes: wire.lanes,
-              rows: view.rows.slice(-120).map(({ at, kind, label, status, size, ms, text, raw, conn, place,
-                dir, empty, way, bars, quiet }) => ({ at: Math.round(at * 10) / 10, kind, label, status, size,
-                ms, text: text?.slice(0, 400), raw: raw.slice(0, 800), conn, place, dir, empty, way, quiet,
-                bars: bars.map(({ lane, shift, begins, ends }) => ({ lane, shift, begins, ends })) })),
-            }, null, 0).replaceAll('{"at"', '\\n{"at"')
-              .replace(/[^\\n -~]/g, (c) => "\\\\u" + c.charCodeAt(0).toString(16).padStart(4, "0")) + "\\n"
+              rows: view.rows.slice(-120).map(({ at, kind, label, status, size, ms, text, raw,
+                conn, place, dir, empty, way, bars, quiet }) => ({
+                at: Math.round(at * 10) / 10, kind, label, status, size, ms,
+                text: text?.slice(0, 400), raw: raw.slice(0, 800),
+                conn, place, dir, empty, way, quiet,
+                bars: bars.map(({ lane, shift, begins, ends }) =>
+                  ({ lane, shift, begins, ends })) })),
+            }).replaceAll('{"at"', '\\n{"at"').replace(/[^\\n -~]/g, (c) =>
+              "\\\\u" + c.charCodeAt(0).toString(16).padStart(4, "0")) + "\\n"
             """;
     private static final int SOME = 5;
 
@@ -94,7 +98,7 @@ class SiteTest {
             page.waitForFunction("some => document.querySelectorAll('#wire-rows .row')"
                     + ".length >= some", SOME);
             chromium.screenshot("site-" + lesson.number());
-            page.locator("#wire-rows .row").first().click();
+            page.evaluate("document.querySelector('#wire-rows .row').click()");
             assertEquals(1, page.locator("#wire-rows .detail").count());
             assertEquals(Course.LESSONS.size(), page.locator("#course li").count());
             assertTrue(page.locator("#notebook pre").count() > 5, "its code");

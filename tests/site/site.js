@@ -22,8 +22,9 @@ async function play() {
     await pause(Math.min(row.at - last, LONGEST));
     if (player.plays !== mine) return;
     last = row.at;
+    const follow = list.scrollHeight - list.scrollTop - list.clientHeight < 60;
     list.append(...render(row));
-    list.scrollTop = list.scrollHeight;
+    if (follow) list.scrollTop = list.scrollHeight;
     told(i + 1);
   }
   byId("seen").textContent = outcome;
