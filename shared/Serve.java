@@ -74,19 +74,6 @@ public final class Serve {
         }
     }
 
-    /// XNIO offers its figures by JMX, whose start takes longer than all else that a server needs.
-    /// Where the holder of the JMX server cannot be initialized, it goes on without.
-    private static void withoutJmx() {
-        System.setProperty(JMX_BUILDER, "none");
-        try {
-            Class.forName("org.xnio.Xnio$MBeanHolder");
-        } catch (ClassNotFoundException | LinkageError notInitialized) {
-            // as it should be
-        } finally {
-            System.clearProperty(JMX_BUILDER);
-        }
-    }
-
     private static final String PLACE = "Server";
     private static final String RUN = System.getenv(Graded.RUN);
     private static final HttpString RUN_HEADER = new HttpString(Graded.RUN_HEADER);
@@ -139,6 +126,19 @@ public final class Serve {
         return new UndertowXnioSsl(WORKER.getXnio(), OptionMap.EMPTY, BUFFERS, tls)
                 .createSslConnectionServer(WORKER, address,
                         ChannelListeners.openListenerAdapter(listener), options);
+    }
+
+    /// XNIO offers its figures by JMX, whose start takes longer than all else that a server needs.
+    /// Where the holder of the JMX server cannot be initialized, it goes on without.
+    private static void withoutJmx() {
+        System.setProperty(JMX_BUILDER, "none");
+        try {
+            Class.forName("org.xnio.Xnio$MBeanHolder");
+        } catch (ClassNotFoundException | LinkageError notInitialized) {
+            // as it should be
+        } finally {
+            System.clearProperty(JMX_BUILDER);
+        }
     }
 
     /// Serves `routes` until the process is told to stop: what a script's `main` calls. Prints

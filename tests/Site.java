@@ -3,21 +3,20 @@
 //JAVA 25+
 //MAIN Site
 //SOURCES Grade.java
+//SOURCES tools/RawHttp.java
+//SOURCES tools/Server.java
 //FILES site/site.js=site/site.js
 //FILES site/demo.html=site/demo.html
 //FILES site/index.html=site/index.html
 
 import grader.repo.Repo;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -35,7 +34,6 @@ class Site {
             Pattern.compile("(href|src)=\"" + ASSETS + "(\\w+\\.(?:css|js))\"");
     private static final String REPOSITORY =
             System.getenv().getOrDefault("REPOSITORY", "&lt;this repository&gt;");
-    private static final HttpClient CLIENT = HttpClient.newHttpClient();
 
     static void main(String[] args) throws Exception {
         if (args.length > 1 || args.length == 1 && args[0].startsWith("-")) {
@@ -50,36 +48,31 @@ class Site {
         System.out.println(folder.resolve("index.html"));
     }
 
-    static void write(Path folder) throws IOException, InterruptedException {
+    static void write(Path folder) throws Exception {
+        List<Course.Lesson> shown = Course.LESSONS.stream()
+                .filter(each -> Files.exists(recording(each))).toList();
+        Set<String> assets = new HashSet<>();
         Files.createDirectories(folder.resolve("assets"));
-        for (Course.Lesson each : Course.LESSONS) {
-            Path recording = recording(each);
-            if (!Files.exists(recording)) continue;
+        for (Course.Lesson each : shown) {
             System.out.println(each.number() + " " + each.title());
-            Files.write(folder.resolve(each.name() + ".json"),
-                    Files.readAllBytes(recording));
-            page(folder, each);
+            put(folder, each.name() + ".json", Files.readString(recording(each)));
+            page(folder, each, assets);
         }
         put(folder, "assets/site.js", Page.resource("/site/site.js"));
         put(folder, "lessons.json",
-                JsonMapper.shared().writeValueAsString(shown().stream()
+                JsonMapper.shared().writeValueAsString(shown.stream()
                         .map(each -> Map.of("name", each.name(), "title", each.title(),
                                 "running", true, "done", false))
                         .toList()));
         put(folder, "index.html", Page.resource("/site/index.html")
                 .replace("{repository}", REPOSITORY)
-                .replace("{rows}", shown().stream().map(Site::row)
+                .replace("{rows}", shown.stream().map(Site::row)
                         .collect(Collectors.joining())));
     }
 
     /// What the wire of a lesson was, which need not be there.
     static Path recording(Course.Lesson lesson) {
         return Repo.root().resolve("docs/recordings/" + lesson.name() + ".json");
-    }
-
-    private static List<Course.Lesson> shown() {
-        return Course.LESSONS.stream().filter(each -> Files.exists(recording(each)))
-                .toList();
     }
 
     private static String row(Course.Lesson lesson) {
@@ -94,37 +87,26 @@ class Site {
     }
 
     /// Runs a lesson, and keeps its page and what that needs.
-    private static void page(Path folder, Course.Lesson lesson)
-            throws IOException, InterruptedException {
-        ProcessBuilder command =
-                new ProcessBuilder(Repo.root().resolve("jbang").toString(),
-                        Repo.root().resolve("lessons/" + lesson.name() + ".java")
-                                .toString())
-                        .redirectError(ProcessBuilder.Redirect.INHERIT);
-        command.environment().put("PORT", "0");
-        Process process = command.start();
-        try (BufferedReader said = process.inputReader()) {
-            String ready = said.readLine();
-            if (ready == null) throw new IOException(lesson.name() + " did not start");
-            String url = ready.replaceFirst("^.*(http://localhost:\\d+)/$", "$1");
-            String html = get(url + "/");
+    ///
+    /// @param kept the assets that other pages have brought
+    private static void page(Path folder, Course.Lesson lesson, Set<String> kept)
+            throws Exception {
+        try (Server server = Server.start("lessons/" + lesson.name() + ".java")) {
+            String html = get(server, "/");
             Matcher assets = ASSET.matcher(html);
             while (assets.find()) {
-                put(folder, "assets/" + assets.group(2),
-                        get(url + ASSETS + assets.group(2)));
+                String asset = assets.group(2);
+                if (!kept.add(asset)) continue;
+                put(folder, "assets/" + asset, get(server, ASSETS + asset));
             }
             put(folder, lesson.name() + ".html", still(html, lesson));
-        } finally {
-            process.destroy();
-            process.waitFor();
         }
     }
 
-    private static String get(String url) throws IOException, InterruptedException {
-        var answer = CLIENT.send(HttpRequest.newBuilder(URI.create(url)).build(),
-                BodyHandlers.ofString());
-        if (answer.statusCode() == 200) return answer.body();
-        throw new IOException(url + " answered " + answer.statusCode());
+    private static String get(Server server, String path) throws IOException {
+        var answer = RawHttp.ask(server.port, "GET", path, null);
+        if (answer.status() == 200) return answer.text();
+        throw new IOException(server.url(path) + " answered " + answer.status());
     }
 
     /// The page without what runs: the lesson's scripts, and the demo.

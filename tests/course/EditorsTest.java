@@ -2,6 +2,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import grader.repo.Repo;
+import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -63,6 +64,11 @@ class EditorsTest {
 
     private interface Compiler {
         String errors(List<String> arguments);
+    }
+
+    /// Reads the project of a folder.
+    private interface Editor {
+        Project project(String name) throws Exception;
     }
 
     private static Element read(String file) throws Exception {
@@ -163,18 +169,20 @@ class EditorsTest {
     }
 
     private static String javac(List<String> arguments) {
-        var said = new java.io.ByteArrayOutputStream();
+        var said = new ByteArrayOutputStream();
         int code = ToolProvider.getSystemJavaCompiler().run(null, said, said,
                 arguments.toArray(String[]::new));
         return code == 0 ? "" : "" + said;
     }
 
     /// Where the classes of a project are, and of those that it uses.
-    private String compiled(String name, Project project, Compiler compiler)
+    private String compiled(String name, Editor editor, Compiler compiler)
             throws Exception {
+        Project project = editor.project(name);
+        expectComplete(name, project);
         List<String> classPath = new ArrayList<>();
         for (String each : project.uses) {
-            classPath.add(compiled(each, eclipse(each), compiler));
+            classPath.add(compiled(each, editor, compiler));
         }
         project.jars.forEach(each -> classPath.add("" + each));
         Path to = temp.resolve(name);
@@ -207,17 +215,13 @@ class EditorsTest {
     @ValueSource(strings = {"lessons", "exercises", "solutions", "tests"})
     @DisplayName("VS Code: Eclipse's compiler finds no error in a project of .editor")
     void vsCode(String name) throws Exception {
-        Project project = eclipse(name);
-        expectComplete(name, project);
-        compiled(name, project, EditorsTest::ecj);
+        compiled(name, EditorsTest::eclipse, EditorsTest::ecj);
     }
 
     @ParameterizedTest(name = "{0}")
     @ValueSource(strings = {"lessons", "exercises", "solutions", "tests"})
     @DisplayName("IntelliJ: javac finds no error in a module of .idea")
     void intelliJ(String name) throws Exception {
-        Project project = intellij(name);
-        expectComplete(name, project);
-        compiled(name, project, EditorsTest::javac);
+        compiled(name, EditorsTest::intellij, EditorsTest::javac);
     }
 }

@@ -50,9 +50,6 @@ class SiteTest {
         if ("write".equals(System.getenv("RECORDING"))) {
             for (Course.Lesson each : Verify.lessons()) record(each);
         }
-        for (Course.Lesson each : Course.LESSONS) {
-            Server.build("lessons/" + each.name() + ".java");
-        }
         Site.write(folder);
         server = SimpleFileServer.createFileServer(
                 new InetSocketAddress(InetAddress.getLoopbackAddress(), 0),

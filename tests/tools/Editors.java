@@ -19,9 +19,10 @@ import shared.course.Course;
 final class Editors {
     private static final String SHARED = "shared";
     private static final String TESTS = "tests";
+    private static final String COURSE = "course";
     /// They have class paths of their own, or replace a class of a library.
-    private static final List<String> LEFT_OUT =
-            List.of("notebook", "template", "undertow");
+    private static final Map<String, List<String>> LEFT_OUT = Map.of(
+            SHARED, List.of("undertow"), TESTS, List.of("notebook", "template"));
     private static final String XML = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
     /// Its libraries are fetched by the command that needs them, and may not be there yet.
@@ -50,23 +51,26 @@ final class Editors {
         List<String> names = new ArrayList<>(scripts);
         names.addAll(List.of(SHARED, TESTS));
         for (String name : names) {
-            List<String> roots = name.equals(TESTS) ? testRoots() : List.of("");
+            boolean isTests = name.equals(TESTS);
+            List<String> inner = isTests ? innerRoots() : List.of();
             files.put(".editor/" + name + "/.project", project(name));
             files.put(".editor/" + name + "/.classpath",
-                    classPath(name, roots, name.equals(TESTS) ? all : jars));
+                    classPath(name, inner, lines(isTests ? OPTIONAL : VARIABLE,
+                            (isTests ? all : jars).stream())));
             files.put(".editor/" + name + "/.settings/org.eclipse.jdt.core.prefs",
                     SETTINGS);
-            files.put(".idea/modules/" + name + ".iml", module(name, roots));
+            files.put(".idea/modules/" + name + ".iml",
+                    module(name, inner, isTests ? TESTS : COURSE));
         }
         files.put(".idea/modules.xml", modules(names));
-        files.put(".idea/libraries/course.xml", library("course", jars));
-        files.put(".idea/libraries/tests.xml", library(TESTS, all));
+        files.put(".idea/libraries/" + COURSE + ".xml", library(COURSE, jars));
+        files.put(".idea/libraries/" + TESTS + ".xml", library(TESTS, all));
         return files;
     }
 
-    /// Folders whose classes are in the unnamed package, and the one in which packages begin.
-    private static List<String> testRoots() {
-        return Stream.concat(Stream.of("", "bench", "course", "tools"),
+    /// Folders of tests/ in which packages begin, too: their classes are in the unnamed one.
+    private static List<String> innerRoots() {
+        return Stream.concat(Stream.of("bench", "course", "tools"),
                 Course.LESSONS.stream().map(Course.Lesson::name)).toList();
     }
 
@@ -110,38 +114,34 @@ final class Editors {
         return name.equals(SHARED) ? name : "src";
     }
 
-    private static String classPath(String name, List<String> roots,
-            List<String> jars) {
-        String entries = name.equals(SHARED)
-                ? source("", "including=\"shared/**\" excluding=\"shared/undertow/\" ")
-                : roots.stream().map(root -> source(
-                        "src" + (root.isEmpty() ? "" : "/" + root),
-                        excluding(root, roots))).collect(Collectors.joining());
-        if (!name.equals(SHARED)) {
-            entries += "  <classpathentry combineaccessrules=\"false\" kind=\"src\""
-                    + " path=\"/shared\"/>\n";
-        }
-        return XML + "<classpath>\n" + entries + """
+    /// @param jars their entries
+    private static String classPath(String name, List<String> inner, String jars) {
+        boolean isShared = name.equals(SHARED);
+        String excluding = Stream.concat(inner.stream(), leftOut(name))
+                .map(each -> (isShared ? "shared/" : "") + each + "/")
+                .collect(Collectors.joining("|"));
+        return XML + "<classpath>\n"
+                + "  <classpathentry kind=\"src\" path=\"" + (isShared ? "" : "src")
+                + "\""
+                + (isShared ? " including=\"shared/**\"" : "")
+                + (excluding.isEmpty() ? "" : " excluding=\"" + excluding + "\"")
+                + "/>\n"
+                + lines("  <classpathentry kind=\"src\" path=\"src/%s\"/>\n",
+                        inner.stream())
+                + (isShared ? ""
+                        : "  <classpathentry kind=\"src\" path=\"/shared\""
+                                + " combineaccessrules=\"false\"/>\n")
+                + """
                   <classpathentry kind="con" path="org.eclipse.jdt.launching.JRE_CONTAINER\
                 /org.eclipse.jdt.internal.debug.ui.launcher.StandardVMType/JavaSE-25"/>
-                """ + jars.stream()
-                .map((name.equals(TESTS) ? OPTIONAL : VARIABLE)::formatted)
-                .collect(Collectors.joining()) + """
+                """ + jars + """
                   <classpathentry kind="output" path="bin"/>
                 </classpath>
                 """;
     }
 
-    private static String source(String path, String filter) {
-        return "  <classpathentry %skind=\"src\" path=\"%s\"/>\n".formatted(filter,
-                path);
-    }
-
-    /// A root within another one is not part of that.
-    private static String excluding(String root, List<String> roots) {
-        if (!root.isEmpty() || roots.size() == 1) return "";
-        return "excluding=\"" + Stream.concat(roots.stream().skip(1), LEFT_OUT.stream())
-                .map(each -> each + "/").collect(Collectors.joining("|")) + "\" ";
+    private static Stream<String> leftOut(String name) {
+        return LEFT_OUT.getOrDefault(name, List.of()).stream();
     }
 
     private static final String SETTINGS = """
@@ -153,56 +153,47 @@ final class Editors {
             """;
 
     private static String modules(List<String> names) {
-        String module = """
-                      <module fileurl="file://$PROJECT_DIR$/.idea/modules/%s.iml" \
-                filepath="$PROJECT_DIR$/.idea/modules/%s.iml" />
-                """;
         return XML + """
                 <project version="4">
                   <component name="ProjectModuleManager">
                     <modules>
-                """ + names.stream().map(each -> module.formatted(each, each))
-                .collect(Collectors.joining()) + """
+                """ + lines("""
+                      <module fileurl="file://$PROJECT_DIR$/.idea/modules/%1$s.iml" \
+                filepath="$PROJECT_DIR$/.idea/modules/%1$s.iml" />
+                """, names.stream()) + """
                     </modules>
                   </component>
                 </project>
                 """;
     }
 
-    private static String module(String name, List<String> roots) {
+    private static String module(String name, List<String> inner, String library) {
+        boolean isShared = name.equals(SHARED);
         String folder = "file://$MODULE_DIR$/../../" + name;
-        String prefix = name.equals(SHARED) ? " packagePrefix=\"shared\"" : "";
         return XML + """
                 <module type="JAVA_MODULE" version="4">
                   <component name="NewModuleRootManager" inherit-compiler-output="true">
                     <exclude-output />
                     <content url="%s">
                 """.formatted(folder)
-                + lines("      <sourceFolder url=\"" + folder
-                        + "%s\" isTestSource=\"false\"" + prefix + " />",
-                        roots.stream()
-                                .map(each -> each.isEmpty() ? "" : "/" + each))
-                + lines("      <excludeFolder url=\"" + folder + "/%s\" />",
-                        LEFT_OUT.stream().filter(each -> name
-                                .equals(each.equals("undertow") ? SHARED : TESTS)))
+                + lines("      <sourceFolder url=\"%s\" isTestSource=\"false\""
+                        + (isShared ? " packagePrefix=\"shared\"" : "") + " />\n",
+                        Stream.concat(Stream.of(folder),
+                                inner.stream().map(each -> folder + "/" + each)))
+                + lines("      <excludeFolder url=\"" + folder + "/%s\" />\n",
+                        leftOut(name))
                 + """
                     </content>
                     <orderEntry type="inheritedJdk" />
                     <orderEntry type="sourceFolder" forTests="false" />
                 """
-                + lines("    <orderEntry type=\"module\" module-name=\"%s\" />",
-                        Stream.of(SHARED).filter(each -> !name.equals(SHARED)))
-                + lines("    <orderEntry type=\"library\" name=\"%s\""
-                        + " level=\"project\" />",
-                        Stream.of(name.equals(TESTS) ? TESTS : "course"))
+                + (isShared ? ""
+                        : "    <orderEntry type=\"module\" module-name=\"shared\" />\n")
                 + """
+                    <orderEntry type="library" name="%s" level="project" />
                   </component>
                 </module>
-                """;
-    }
-
-    private static String lines(String line, Stream<String> each) {
-        return each.map((line + "\n")::formatted).collect(Collectors.joining());
+                """.formatted(library);
     }
 
     private static String library(String name, List<String> jars) {
@@ -210,14 +201,19 @@ final class Editors {
                 <component name="libraryTable">
                   <library name="%s">
                     <CLASSES>
-                """.formatted(name) + jars.stream().map("""
+                """.formatted(name) + lines("""
                       <root url="jar://$MAVEN_REPOSITORY$/%s!/" />
-                """::formatted).collect(Collectors.joining()) + """
+                """, jars.stream()) + """
                     </CLASSES>
                     <JAVADOC />
                     <SOURCES />
                   </library>
                 </component>
                 """;
+    }
+
+    /// The lines once for each, which stands for their `%s`.
+    private static String lines(String lines, Stream<String> each) {
+        return each.map(lines::formatted).collect(Collectors.joining());
     }
 }

@@ -173,7 +173,7 @@ abstract sealed class Heartbeats extends Requirements
     void inBeats(IntConsumer check) {
         int beat = Math.min(Patience.ms(BEAT_MS), MOST_BEAT_MS);
         for (int more = 2; true; more--, beat *= 2) {
-            node = stage.start(Stage.A, Map.of("BEAT_MS", "" + beat));
+            stage.start(Stage.A, Map.of("BEAT_MS", "" + beat));
             transcript.act("BEAT_MS=" + beat
                     + " ./jbang exercises/06_heartbeats.java (started anew)");
             slowest = 0;

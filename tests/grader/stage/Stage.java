@@ -100,6 +100,11 @@ public final class Stage implements AutoCloseable {
         }
     }
 
+    /// Has a node been ready, ever?
+    public boolean hasStarted() {
+        return hasStarted;
+    }
+
     /// The first node as it was started last, whatever has become of it; or null.
     public Node first() {
         return (Node) members.get(A);

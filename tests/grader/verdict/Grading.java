@@ -51,7 +51,8 @@ public final class Grading {
     /// After these no requirement begins, and none goes on, where the machine is idle.
     private static final int ALL_MS = 90_000;
     private static final int EACH_MS = 20_000;
-    private static final int SIDE_BY_SIDE = 2;
+    /// How many exercises are graded at the same time.
+    private static final int AT_A_TIME = 2;
     /// How many submissions run at the same time, of whichever gradings.
     private static final Semaphore LANES =
             new Semaphore(2 * Runtime.getRuntime().availableProcessors(), true);
@@ -91,7 +92,7 @@ public final class Grading {
             Consumer<Verdict> done) {
         Changes changes = new Changes();
         Map<Exercise, CompletableFuture<Verdict>> verdicts = new LinkedHashMap<>();
-        try (var pool = Executors.newFixedThreadPool(SIDE_BY_SIDE)) {
+        try (var pool = Executors.newFixedThreadPool(AT_A_TIME)) {
             for (Exercise each : exercises) {
                 Path file = submission.apply(each);
                 verdicts.put(each, exercises.size() > 1 && each.isUntouched(file)
@@ -263,7 +264,7 @@ public final class Grading {
             if (requirement == null) return;
             checking.remove(requirement.id());
             Throwable thrown = result.getThrowable().orElse(null);
-            if (thrown instanceof Trouble && stage.first() == null) return; // never ran
+            if (thrown instanceof Trouble && !stage.hasStarted()) return;
             var before = results.get(requirement.id());
             Failure failure = thrown == null ? null : failure(thrown);
             boolean passed =
